@@ -1,0 +1,46 @@
+# Thin commands for people and CI. Needs Python 3.11 or newer, make and the package registries.
+# Variables: PYTHON (python3), PORT (8000), PYTEST_ARGS (for example PYTEST_ARGS="--cov -k steroid").
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV_COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check fix bench lock
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+demo: $(READY) ## run the service with its synthetic patients
+	$(BIN)/atrophy-cds demo --port $(PORT)
+
+serve: $(READY) ## run the service, open to every caller, on this machine
+	$(BIN)/atrophy-cds serve --open --port $(PORT)
+
+test: $(READY) ## run the tests; names what was skipped and why
+	$(BIN)/python -m pytest -ra $(PYTEST_ARGS)
+
+check: $(READY) ## lint, format, types, imports, rules, generated documents
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	$(BIN)/atrophy-cds check-rules && $(BIN)/atrophy-cds docs --check
+
+fix: $(READY) ## repair what can be repaired: lint, format, generated documents
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+	$(BIN)/atrophy-cds docs
+
+bench: $(READY) ## measure the service
+	$(BIN)/python -m benchmarks
+
+lock: ## write both lock files anew (UPGRADE=--upgrade for newer versions)
+	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
+	$(UV_COMPILE) $(UPGRADE) pyproject.toml -o requirements.lock
+	$(UV_COMPILE) $(UPGRADE) -c requirements.lock pyproject.toml --group dev -o requirements-dev.lock
+
+# Set up again only when a lock or pyproject.toml changes.
+$(READY): pyproject.toml requirements.lock requirements-dev.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Python 3.11 or newer is needed; $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 ..." % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . && touch $@

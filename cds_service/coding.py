@@ -1,0 +1,108 @@
+"""What a code means to us: value sets, sites of the body, steroid products. Filled from ``rules/``, never from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+import msgspec
+
+Side = Literal["left", "right", "bilateral"]
+Limb = Literal["upper", "lower"]
+
+NO_SETS: frozenset[str] = frozenset()
+_MEMO_LIMIT = 50_000
+
+
+class Coding(NamedTuple):
+    """One code and the system it belongs to. Displays are never compared."""
+
+    system: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.system}|{self.code}"
+
+
+class Site(msgspec.Struct, frozen=True, gc=False):
+    """Where on the body: side and limb, each None when not said."""
+
+    side: Side | None = None
+    limb: Limb | None = None
+
+
+NOWHERE = Site()
+
+
+class SteroidProduct(msgspec.Struct, frozen=True, gc=False):
+    """What a medication code says about a glucocorticoid.
+
+    ``strength_mg`` is mg of the ingredient per ``unit`` (a tablet, a mL), None when the code names no strength.
+    ``systemic`` is True (oral or injected into the circulation), False (inhaled, on the skin, in a joint ...)
+    or None where the code leaves the route open.
+    """
+
+    ingredient: str
+    strength_mg: float | None = None
+    unit: str | None = None
+    form: str | None = None
+    systemic: bool | None = None
+
+
+class ValueSets:
+    """Which value sets a code belongs to: by exact code, or by declared prefix for ICD-10-CM (trap 1: G35 is G35.A-D).
+
+    ``exact`` maps a Coding to the names of its sets; ``prefixes`` maps a system to pairs of dotless prefix and names.
+    Answers are remembered, because charts repeat the same codes.
+    """
+
+    def __init__(
+        self,
+        exact: Mapping[Coding, frozenset[str]],
+        prefixes: Mapping[str, Iterable[tuple[str, frozenset[str]]]],
+        system_aliases: Mapping[str, str],
+    ) -> None:
+        self._exact = dict(exact)
+        self._prefixes = {system: tuple(pairs) for system, pairs in prefixes.items()}
+        self._aliases = dict(system_aliases)
+        self.known_systems = frozenset({c.system for c in exact} | set(self._prefixes) | set(system_aliases))
+        self._memo: dict[tuple[str, str], frozenset[str]] = {}
+
+    def of(self, system: str, code: str) -> frozenset[str]:
+        """Names of the value sets that hold this code; empty when none does."""
+        key = (system, code)
+        found = self._memo.get(key)
+        if found is None:
+            if len(self._memo) >= _MEMO_LIMIT:
+                self._memo.clear()
+            found = self._memo[key] = self._look_up(system, code)
+        return found
+
+    def coding(self, system: str, code: str) -> Coding:
+        """The coding under our name for its system: OIDs and other known spellings become the FHIR URI."""
+        return Coding(self._aliases.get(system, system), code)
+
+    def _look_up(self, system: str, code: str) -> frozenset[str]:
+        system = self._aliases.get(system, system)
+        found = self._exact.get(Coding(system, code), NO_SETS)
+        for prefix, names in self._prefixes.get(system, ()):
+            if code.replace(".", "").upper().startswith(prefix):
+                found |= names
+        return found
+
+
+class Vocabulary(msgspec.Struct, frozen=True):
+    """All that reading a record needs to know about codes.
+
+    ``steroid_names`` maps a lower-case ingredient name to the ingredient, for medications that come as text only
+    (A-07: such an entry is uncertain and never raises a level above GC1); ``local_route_words`` are lower-case words
+    ("cream", "inhaler") that make such a text a local product.
+    ``specialty_names`` maps an exact lower-case text to the name of a specialty set (B-09).
+    """
+
+    value_sets: ValueSets
+    sites: Mapping[Coding, Site]
+    steroid_products: Mapping[Coding, SteroidProduct]
+    steroid_names: Mapping[str, str]
+    local_route_words: frozenset[str]
+    specialty_names: Mapping[str, str]
