@@ -98,6 +98,8 @@ class Vocabulary(msgspec.Struct, frozen=True):
     (A-07: such an entry is uncertain and never raises a level above GC1); ``local_route_words`` are lower-case words
     ("cream", "inhaler") that make such a text a local product.
     ``specialty_names`` maps an exact lower-case text to the name of a specialty set (B-09).
+    ``route_names`` maps an exact lower-case text of a route or dose form ("by mouth") to value sets;
+    ``care_plan_words`` a lower-case word of a plan's title or activity to value sets (A-43, A-56).
     """
 
     value_sets: ValueSets
@@ -106,3 +108,5 @@ class Vocabulary(msgspec.Struct, frozen=True):
     steroid_names: Mapping[str, str]
     local_route_words: frozenset[str]
     specialty_names: Mapping[str, str]
+    route_names: Mapping[str, frozenset[str]] = {}
+    care_plan_words: Mapping[str, frozenset[str]] = {}

@@ -1,0 +1,180 @@
+"""Worked patients of ``rules/*/cases.toml``: written for clinicians, and what must come out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cds_service.errors import RuleFileError
+from cds_service.rule_engine.model import Assessment, Evaluation, Status
+from cds_service.rule_engine.written import convert, line_of, read_toml
+
+_OFFSET = re.compile(r"T(?:([+-])(\d+)([dhm]))?")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+NOT_FIRED = "none"
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of a case."""
+
+
+class CaseCondition(_Row):
+    """A Condition: confirmed and active unless said."""
+
+    code: str
+    name: str
+    onset: str | None = None
+    recorded: str | None = None
+    abated: str | None = None
+    status: str | None = "active"
+    verification: str | None = "confirmed"
+    category: str | None = None
+    site: str | None = None
+
+
+class CaseMedication(_Row):
+    """A steroid or another drug. ``kind`` is statement, request, dispense or administration."""
+
+    drug: str
+    kind: str = "statement"
+    code: str | None = None
+    text_only: bool = False
+    dose: float | None = None
+    unit: str = "mg"
+    times: float = 1
+    period: float = 1
+    period_unit: str = "d"
+    route: str | None = "oral"
+    since: str | None = None
+    until: str | None = None
+    written: str | None = None
+    supply_days: float | None = None
+    status: str = "active"
+    as_needed: bool = False
+    steps: tuple[Mapping[str, Any], ...] = ()
+
+
+class CaseResult(_Row):
+    """A result or measurement. ``what`` is a value set of results."""
+
+    what: str
+    value: float
+    unit: str
+    on: str
+    code: str | None = None
+    high: float | None = None
+    site: str | None = None
+
+
+class CaseActivity(_Row):
+    """Something done or ordered. ``kind`` is procedure, report or order."""
+
+    what: str
+    on: str
+    kind: str = "procedure"
+    status: str | None = None
+    reason: str | None = None
+
+
+class CaseVisit(_Row):
+    """An encounter or appointment with a specialty."""
+
+    on: str
+    specialty: str | None = None
+    kind: str = "encounter"
+    setting: str = "AMB"
+    until: str | None = None
+    status: str | None = None
+
+
+class CaseRelative(_Row):
+    """A condition of a relative."""
+
+    code: str
+    name: str
+    relation: str
+
+
+class Case(_Row):
+    """One worked patient. ``expect`` gives for rule ids an indicator, or ``none``, or ``suppressed: reason``."""
+
+    id: str
+    title: str
+    sex: str | None = "female"
+    age: float = 50
+    birth_date_known: bool = True
+    deceased: bool = False
+    conditions: tuple[CaseCondition, ...] = ()
+    medications: tuple[CaseMedication, ...] = ()
+    results: tuple[CaseResult, ...] = ()
+    activities: tuple[CaseActivity, ...] = ()
+    visits: tuple[CaseVisit, ...] = ()
+    relatives: tuple[CaseRelative, ...] = ()
+    expect: Mapping[str, str]
+    offers: tuple[str, ...] = ()
+    does_not_offer: tuple[str, ...] = ()
+    steroid_level: int | None = None
+    claims: tuple[str, ...] = ()
+
+
+def moment(text: str, as_of: datetime) -> str:
+    """``T-30d`` as a FHIR date, ``T-6h`` as a dateTime; anything else as it is written."""
+    match = _OFFSET.fullmatch(text)
+    if match is None:
+        return text
+    sign, number, unit = match.groups()
+    if sign is None:
+        return as_of.date().isoformat()
+    shift = timedelta(**{_UNITS[unit]: int(number)})
+    shifted = as_of + shift if sign == "+" else as_of - shift
+    return shifted.date().isoformat() if unit == "d" else shifted.isoformat(timespec="seconds")
+
+
+def load_cases(folder: Path) -> tuple[tuple[str, Case], ...]:
+    """Rule id and case, of every ``cases.toml``. Raises RuleFileError with the place of what is wrong."""
+    found = []
+    for path in sorted(folder.glob("*/cases.toml")):
+        written = read_toml(path).get("case")
+        if not isinstance(written, list) or not written:
+            raise RuleFileError(path, 1, "no [[case]]")
+        for one in written:
+            case = convert(path, one, Case, str(one.get("id", "[[case]]")))
+            if any(case.id == other.id for _, other in found):
+                raise RuleFileError(path, line_of(path, case.id), f"case {case.id!r} stands twice")
+            found.append((path.parent.name, case))
+    return tuple(found)
+
+
+def differences(case: Case, evaluation: Evaluation) -> Iterator[str]:
+    """What came out otherwise than the case says, each as one sentence."""
+    answers = {a.rule.id: a for a in evaluation.assessments}
+    for rule_id, expected in case.expect.items():
+        if rule_id not in answers:
+            yield f"no rule is called {rule_id}"
+        elif (got := _said(answers[rule_id], expected)) != expected:
+            yield f"{rule_id}: {expected} expected, {got} came"
+    offered = {o.order for a in evaluation.fired for o in a.offers}
+    for order in case.offers:
+        if order not in offered:
+            yield f"{order} should be offered"
+    for order in case.does_not_offer:
+        if order in offered:
+            yield f"{order} should not be offered"
+    level = evaluation.facts.exposure.level
+    if case.steroid_level is not None and level != case.steroid_level:
+        yield f"steroid level GC{case.steroid_level} expected, GC{level} came"
+
+
+def _said(assessment: Assessment, expected: str) -> str:
+    if assessment.status is Status.FIRED:
+        return assessment.indicator or "fired"
+    if expected == NOT_FIRED:
+        return NOT_FIRED
+    if assessment.status is Status.SUPPRESSED:
+        return f"suppressed: {assessment.reason}"
+    return assessment.status.value

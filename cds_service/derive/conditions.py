@@ -1,0 +1,76 @@
+"""When a Condition counts: active, confirmed, new (section 1 of the clinical specification; G1-G3, B-01, B-60, B-61)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from cds_service.partial_date import PartialDate
+from cds_service.record import ConditionEntry
+
+ACTIVE = frozenset({"active", "recurrence", "relapse"})
+NEVER = frozenset({"refuted", "entered-in-error"})
+UNSURE = frozenset({"unconfirmed", "provisional", "differential"})
+ENCOUNTER_DIAGNOSIS_DAYS = 180
+JUST_RECORDED_HOURS = 48
+
+
+def counts(entry: ConditionEntry) -> bool:
+    """False for refuted and entered-in-error entries (G2)."""
+    return entry.verification_status not in NEVER
+
+
+def is_active(entry: ConditionEntry, as_of: datetime) -> bool:
+    """activeC: active, recurrence or relapse, not refuted, not abated (G1, G2).
+
+    Without a clinicalStatus an encounter diagnosis counts for 180 days from its recording; any other entry counts,
+    because silence about a problem that nobody closed is the greater harm.
+    """
+    if not counts(entry) or entry.abated:
+        return False
+    if entry.clinical_status is not None:
+        return entry.clinical_status in ACTIVE
+    if not entry.encounter_diagnosis:
+        return True
+    return entry.recorded is not None and entry.recorded.within_days(ENCOUNTER_DIAGNOSIS_DAYS, as_of)
+
+
+def is_confirmed(entry: ConditionEntry) -> bool:
+    """confC: confirmed, or nothing said about it (G3)."""
+    return entry.verification_status not in UNSURE and counts(entry)
+
+
+def stand_in_date(entry: ConditionEntry, as_of: datetime, *, red_flag: bool) -> PartialDate | None:
+    """The recordedDate where it may stand in for a missing onset in newC (B-01, B-61)."""
+    if entry.recorded is None:
+        return None
+    if red_flag and not entry.encounter_diagnosis and not entry.recorded.within_hours(JUST_RECORDED_HOURS, as_of):
+        return None
+    return entry.recorded
+
+
+def is_new(
+    entry: ConditionEntry, days: float, as_of: datetime, *, others: Iterable[ConditionEntry], red_flag: bool
+) -> bool:
+    """newC: onset within ``days``; else recorded within them, unless ``others`` show that it was there before.
+
+    ``others`` are the entries of the same value sets. In R01-R04 (``red_flag``) only an earlier entry that is still
+    active makes a deficit old (B-61); elsewhere any that was not refuted or entered in error does (B-01).
+    """
+    if entry.onset is not None:
+        return entry.onset.within_days(days, as_of)
+    recorded = stand_in_date(entry, as_of, red_flag=red_flag)
+    if recorded is None or not recorded.within_days(days, as_of):
+        return False
+    return not any(_was_there_before(entry, other, days, as_of, red_flag=red_flag) for other in others)
+
+
+def _was_there_before(
+    entry: ConditionEntry, other: ConditionEntry, days: float, as_of: datetime, *, red_flag: bool
+) -> bool:
+    if other is entry or other.site.side != entry.site.side:
+        return False
+    if not (is_active(other, as_of) if red_flag else counts(other)):
+        return False
+    earlier = other.onset or other.recorded
+    return earlier is not None and earlier.older_than_days(days, as_of)

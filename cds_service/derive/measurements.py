@@ -1,0 +1,121 @@
+"""Measured strength and function against its cut-off: units converted, the best hand taken, the first abnormal dated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from cds_service.partial_date import PartialDate
+from cds_service.record import ObservationEntry, PatientRecord
+
+UnitFactors = Mapping[str, Mapping[str, float]]
+DatedValue = tuple[PartialDate, float, ObservationEntry]
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A measure of ``rules/findings.toml``: abnormal when beyond its limit, in ``unit`` after conversion.
+
+    One of ``below``, ``at_most``, ``above``, ``at_least`` is given, by sex (``male``, ``female``) or as ``any``.
+    ``decimals`` is the precision of the limit as the guideline writes it; only converted values are rounded (B-74).
+    """
+
+    kind: str
+    set: str
+    level: int
+    unit: str
+    within_days: int
+    decimals: int
+    says: str
+    below: Mapping[str, float] = {}
+    at_most: Mapping[str, float] = {}
+    above: Mapping[str, float] = {}
+    at_least: Mapping[str, float] = {}
+    best_of_sides: bool = False
+
+
+class Measurement(msgspec.Struct, frozen=True, gc=False):
+    """One abnormal result: the value in the measure's unit, the limit in words, the first abnormal date (A-15)."""
+
+    kind: str
+    level: int
+    entry: ObservationEntry
+    value: float
+    unit: str
+    limit: str
+    onset: PartialDate | None
+
+
+def convert(entry: ObservationEntry, unit: str, factors: UnitFactors, decimals: int) -> float | None:
+    """The value in ``unit``; None without a number or with a unit that cannot be converted (A-54, G14)."""
+    if entry.value is None or entry.unit is None:
+        return None
+    if entry.unit == unit:
+        return entry.value
+    factor = factors.get(unit, {}).get(entry.unit)
+    return None if factor is None else round(entry.value * factor, decimals)
+
+
+def dated_values(
+    record: PatientRecord, measure: Measured, factors: UnitFactors, as_of: datetime
+) -> list[DatedValue]:
+    """The values of a measure inside its window, oldest first, in its unit."""
+    values = [
+        (entry.effective, value, entry)
+        for entry in record.observations
+        if measure.set in entry.sets
+        and entry.effective is not None
+        and entry.effective.within_days(measure.within_days, as_of)
+        and (value := convert(entry, measure.unit, factors, measure.decimals)) is not None
+    ]
+    return sorted(values, key=lambda v: (v[0], v[2].reference))
+
+
+def abnormal_measurements(
+    record: PatientRecord, measures: Sequence[Measured], factors: UnitFactors, as_of: datetime
+) -> list[Measurement]:
+    """The measures whose latest dated value (the best hand, for grip) is beyond its limit."""
+    if not record.observations:
+        return []
+    found = []
+    for measure in measures:
+        dated = dated_values(record, measure, factors, as_of)
+        if dated and (abnormal := _judge(dated, measure, record.gender)):
+            found.append(abnormal)
+    return found
+
+
+def _judge(dated: list[DatedValue], measure: Measured, gender: str | None) -> Measurement | None:
+    latest = dated[-1]
+    if measure.best_of_sides:
+        by_side = {(entry.coding, entry.site.side): (when, value, entry) for when, value, entry in dated}
+        latest = max(by_side.values(), key=lambda v: v[1])
+    _, value, entry = latest
+    limit = _broken_limit(value, measure, gender)
+    if limit is None:
+        return None
+    onset = next((when for when, earlier, _ in dated if _broken_limit(earlier, measure, gender)), None)
+    return Measurement(measure.kind, measure.level, entry, value, measure.unit, limit, onset)
+
+
+def _broken_limit(value: float, measure: Measured, gender: str | None) -> str | None:
+    """The limit in words when the value breaks it for this sex, or for both when the sex is not known (A-12)."""
+    for word, limits, broken in (
+        ("below", measure.below, float.__lt__),
+        ("at most", measure.at_most, float.__le__),
+        ("above", measure.above, float.__gt__),
+        ("at least", measure.at_least, float.__ge__),
+    ):
+        limit = _limits_for(limits, gender)
+        if limit and all(broken(float(value), float(one)) for one in limit):
+            return f"{word} {limit[0]:g} {measure.unit}" if len(limit) == 1 else f"{word} the limit of both sexes"
+    return None
+
+
+def _limits_for(limits: Mapping[str, float], gender: str | None) -> tuple[float, ...]:
+    if "any" in limits:
+        return (limits["any"],)
+    if gender in limits:
+        return (limits[gender],)
+    return tuple(limits.values())

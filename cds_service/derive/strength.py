@@ -1,0 +1,53 @@
+"""A fall of measured strength: an MRC sum score or an MRC grade that dropped within days (R02; limits in findings.toml)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cds_service.coding import Coding
+from cds_service.derive.findings import FindingKnowledge
+from cds_service.record import ObservationEntry, PatientRecord
+
+RECENT_DAYS = 28
+
+
+def strength_falls(record: PatientRecord, knowledge: FindingKnowledge, as_of: datetime) -> list[ObservationEntry]:
+    """The two results, earlier and latest, of each measure that fell by its limit within its days, the latest ≤28 d old."""
+    found: list[ObservationEntry] = []
+    for name, fall in (
+        ("mrc-sum-score", knowledge.strength_fall_sum),
+        ("mrc-grade", knowledge.strength_fall_grade),
+    ):
+        for series in _series(record, name, as_of).values():
+            latest = series[-1]
+            found += [
+                part
+                for earlier in series[:-1]
+                if _days_between(earlier, latest) <= knowledge.strength_fall_days
+                and (earlier.value or 0) - (latest.value or 0) >= fall
+                for part in (earlier, latest)
+            ][:2]
+    return found
+
+
+def _series(record: PatientRecord, name: str, as_of: datetime) -> dict[tuple[Coding | None, object], list[ObservationEntry]]:
+    """Results by code and site, oldest first; MRC scores have no unit to convert."""
+    series: dict[tuple[Coding | None, object], list[ObservationEntry]] = {}
+    dated = [
+        o
+        for o in record.observations
+        if name in o.sets and o.value is not None and o.effective is not None and o.effective.within_days(42, as_of)
+    ]
+    for entry in sorted(dated, key=lambda o: (o.effective, o.reference)):
+        series.setdefault((entry.coding, entry.site), []).append(entry)
+    return {
+        key: entries
+        for key, entries in series.items()
+        if entries[-1].effective is not None and entries[-1].effective.within_days(RECENT_DAYS, as_of)
+    }
+
+
+def _days_between(earlier: ObservationEntry, later: ObservationEntry) -> int:
+    if earlier.effective is None or later.effective is None:
+        return 0
+    return (later.effective.last_day - earlier.effective.first_day).days

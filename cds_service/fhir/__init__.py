@@ -1,0 +1,1 @@
+"""FHIR R4 as it comes from CDS Clients: reading it, and asking their servers for it."""

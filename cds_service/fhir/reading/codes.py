@@ -1,0 +1,132 @@
+"""What a CodeableConcept means to the rules: its value sets, its name, its side and limb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cds_service.coding import NO_SETS, NOWHERE, Coding, Limb, Side, Site, SteroidProduct, Vocabulary
+from cds_service.fhir import datatypes
+from cds_service.fhir.datatypes import Concept
+
+DISPLAY_LIMIT = 120
+
+
+class Codes:
+    """Looks codes up in one Vocabulary. Cheap to make, holds no patient data."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._of = vocabulary.value_sets.of
+        self._known_systems = vocabulary.value_sets.known_systems
+        self._systems: dict[str, str] = {}
+        # A plain pair equals and hashes like the Coding that is the key, and costs a third of one.
+        self._products: Mapping[Any, SteroidProduct] = vocabulary.steroid_products
+
+    def meaning(self, concept: Concept | None) -> frozenset[str] | None:
+        """The value sets of all codings together; None when no coding is of a system that we have value sets for.
+
+        Runs for every resource of a chart: one look-up per coding, nothing allocated.
+        """
+        if concept is None or not concept.coding:
+            return None
+        found: frozenset[str] | None = None
+        for coding in concept.coding:
+            system, code = coding.system, coding.code
+            if system is not None and code and system in self._known_systems:
+                more = self._of(system, code)
+                found = found | more if found else more
+        return found
+
+    def sets(self, concept: Concept | None) -> frozenset[str]:
+        """The value sets of all codings together, empty when there are none."""
+        return self.meaning(concept) or NO_SETS
+
+    def all_sets(self, concepts: Iterable[Concept] | None) -> frozenset[str]:
+        """The value sets of several concepts together."""
+        found = NO_SETS
+        for concept in concepts or ():
+            if more := self.meaning(concept):
+                found = found | more if found else more
+        return found
+
+    def knows(self, concept: Concept | None) -> bool:
+        """True when a coding has a code of a system that we have value sets for, whether or not it is in one."""
+        return self.meaning(concept) is not None
+
+    def product(self, coding: datatypes.Coding) -> SteroidProduct | None:
+        """The steroid row of a medication code, under whatever name of its system."""
+        system, code = coding.system or "", coding.code
+        ours = self._systems.get(system)
+        if ours is None:
+            ours = self._systems[system] = self.vocabulary.value_sets.coding(system, "").system
+        return self._products.get((ours, code)) if code else None
+
+    def coding(self, coding: datatypes.Coding) -> Coding | None:
+        """Under our name for its system; None without a code."""
+        if not coding.code:
+            return None
+        return self.vocabulary.value_sets.coding(coding.system or "", coding.code)
+
+    def first_coding(self, concept: Concept | None) -> Coding | None:
+        """The first coding that has a code."""
+        codings = concept.coding if concept else None
+        return next((self.coding(coding) for coding in codings or () if coding.code), None)
+
+    def identity(self, concept: Concept | None) -> tuple[Coding | None, str]:
+        """The first coding that has value sets (else the first with a code) and what to call it."""
+        if concept is None:
+            return None, ""
+        codings = [coding for coding in concept.coding or () if coding.code]
+        meant = (coding for coding in codings if self._of(coding.system or "", coding.code or ""))
+        chosen = next(meant, codings[0] if codings else datatypes.Coding())
+        display = chosen.display or concept.text or chosen.code or ""
+        return self.coding(chosen), display[:DISPLAY_LIMIT]
+
+    def site(self, code: Concept | None, body_sites: Iterable[Concept]) -> Site:
+        """Side and limb: what bodySite says, else what the code itself says. Left with right is bilateral (A-10)."""
+        written = self._sites(concept for concept in body_sites)
+        own = self._sites([code] if code else ())
+        site = Site(_side(written) or _side(own), _limb(written) or _limb(own))
+        return NOWHERE if site == NOWHERE else site
+
+    def named_sets(self, concept: Concept | None, names: Mapping[str, frozenset[str]]) -> frozenset[str]:
+        """Value sets by code, and by exact text for concepts that charts often write as words (routes)."""
+        if concept is None:
+            return NO_SETS
+        by_text = names.get(concept.text.strip().lower(), NO_SETS) if concept.text else NO_SETS
+        return self.sets(concept) | by_text
+
+    def specialties(self, concepts: Iterable[Concept | None]) -> frozenset[str]:
+        """Specialty sets by code or by exact text (B-09)."""
+        found = NO_SETS
+        for concept in concepts:
+            if concept is not None:
+                found |= self.sets(concept)
+                found |= self.specialty_named(concept.text)
+                for coding in concept.coding or ():
+                    found |= self.specialty_named(coding.display)
+        return found
+
+    def specialty_named(self, text: str | None) -> frozenset[str]:
+        """The specialty set of an exact text; empty when it names none."""
+        name = self.vocabulary.specialty_names.get(text.strip().lower()) if text else None
+        return frozenset({name}) if name else NO_SETS
+
+    def _sites(self, concepts: Iterable[Concept]) -> list[Site]:
+        codings = (coding for concept in concepts for coding in concept.coding or ())
+        sites = self.vocabulary.sites
+        known = (self.coding(coding) for coding in codings)
+        return [sites[coding] for coding in known if coding is not None and coding in sites]
+
+
+def _side(sites: Iterable[Site]) -> Side | None:
+    sides = {site.side for site in sites if site.side}
+    if len(sides) > 1:
+        return "bilateral"
+    return sides.pop() if sides else None
+
+
+def _limb(sites: Iterable[Site]) -> Limb | None:
+    limbs = {site.limb for site in sites if site.limb}
+    return limbs.pop() if len(limbs) == 1 else None

@@ -1,0 +1,170 @@
+"""Which drug a medication resource is about: by code, by a Medication it refers to, or only by its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from cds_service.coding import NO_SETS, Coding, SteroidProduct, Vocabulary
+from cds_service.fhir.datatypes import Concept, Ratio, Reference
+from cds_service.fhir.reading.codes import DISPLAY_LIMIT, Codes
+from cds_service.fhir.reading.identity import id_in_url, without_version
+from cds_service.fhir.reading.observations import unit_of
+from cds_service.fhir.reading.pages import UNREADABLE
+from cds_service.fhir.reading.reading import Reading
+from cds_service.fhir.resources import Medication, MedicationResource
+
+_MEDICATION = msgspec.json.Decoder(Medication)
+_TEXT_LIMIT = 300
+_NOT_LETTERS = re.compile(r"[^a-z]+")
+# UCUM masses and the words that charts write instead, in mg.
+_MILLIGRAMS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001, "μg": 0.001}
+
+
+class Drug(NamedTuple):
+    """What is known about the drug: value sets, or a steroid by code (``product``) or by words alone."""
+
+    sets: frozenset[str]
+    coding: Coding | None
+    display: str
+    product: SteroidProduct | None = None
+    named_ingredient: str | None = None
+    strength_mg: float | None = None
+    strength_unit: str | None = None
+    form_sets: frozenset[str] = NO_SETS
+
+
+class DrugNaming(Enum):
+    """Why there is no Drug: it means nothing to the rules, or nobody can say what it is."""
+
+    NOT_OURS = "not-ours"
+    UNNAMED = "unnamed"
+
+
+def read_drug(resource: MedicationResource, reading: Reading) -> Drug | DrugNaming:
+    """The drug by its own code, else by the Medication that it refers to, else by words."""
+    codes, reference = reading.codes, resource.medication_reference
+    medication = _referenced(resource, reading) if reference is not None else None
+    concepts = _concepts(resource.medication_codeable_concept, medication)
+    sets = codes.sets(concepts[0]) if len(concepts) == 1 else codes.all_sets(concepts)
+    product, coding = _product(concepts, codes)
+    named = None
+    if product is None:
+        words = _words(concepts, reference)
+        if words:
+            product, named = _named_in_words(words, codes.vocabulary)
+        if not sets and product is None and named is None:
+            is_named = words or any(codes.knows(concept) for concept in concepts)
+            return DrugNaming.NOT_OURS if is_named else DrugNaming.UNNAMED
+    first, display = codes.identity(concepts[0] if concepts else None)
+    if not display and reference and reference.display:
+        display = reference.display[:DISPLAY_LIMIT]
+    drug = Drug(sets, coding or first, display, product, named)
+    return _with_product_details(drug, medication, codes) if medication else drug
+
+
+def _referenced(resource: MedicationResource, reading: Reading) -> Medication | None:
+    """The Medication: contained, relative, absolute or urn:uuid; None when it is not in any page."""
+    reference = resource.medication_reference.reference if resource.medication_reference else None
+    if not reference:
+        return None
+    if reference.startswith("#"):
+        return _contained(resource.contained or (), reference[1:])
+    own_id = id_in_url(reference, "Medication")
+    return reading.medications.get(without_version(reference)) or reading.medications.get(f"Medication/{own_id}")
+
+
+def _contained(contained: Iterable[msgspec.Raw], wanted: str) -> Medication | None:
+    for raw in contained:
+        try:
+            medication = _MEDICATION.decode(raw)
+        except UNREADABLE:
+            continue  # another type, or not readable: then the words of the reference must do
+        if medication.id == wanted:
+            return medication
+    return None
+
+
+def _concepts(own: Concept | None, medication: Medication | None) -> list[Concept]:
+    """All that names the drug, most telling first."""
+    found = [own] if own is not None else []
+    if medication is not None:
+        parts = [medication.code, *(part.item_codeable_concept for part in medication.ingredient or ())]
+        found += [concept for concept in parts if concept is not None]
+    return found
+
+
+def _product(concepts: Iterable[Concept], codes: Codes) -> tuple[SteroidProduct | None, Coding | None]:
+    """The steroid row that says most: with a strength before with a known route before the bare ingredient."""
+    best: tuple[SteroidProduct | None, Coding | None] = (None, None)
+    most = 0
+    for concept in concepts:
+        for coding in concept.coding or ():
+            product = codes.product(coding)
+            if product is not None:
+                says = 1 + 2 * (product.strength_mg is not None) + (product.systemic is not None)
+                if says > most:
+                    best, most = (product, codes.coding(coding)), says
+    return best
+
+
+def _named_in_words(words: Iterable[str], vocabulary: Vocabulary) -> tuple[SteroidProduct | None, str | None]:
+    """A steroid that only words name (A-07); with a word such as cream it is a local product."""
+    for text in words:
+        lower = text[:_TEXT_LIMIT].lower()
+        for name, ingredient in vocabulary.steroid_names.items():
+            if name in lower and _has_word(lower, name):
+                if any(_has_word(lower, word) for word in vocabulary.local_route_words):
+                    return SteroidProduct(ingredient=ingredient, systemic=False), None
+                return None, ingredient
+    return None, None
+
+
+def _words(concepts: Iterable[Concept], reference: Reference | None) -> list[str]:
+    texts = [reference.display] if reference is not None and reference.display else []
+    for concept in concepts:
+        text = concept.text
+        if text:
+            texts.append(text)
+        for coding in concept.coding or ():
+            if coding.display and coding.display != text:
+                texts.append(coding.display)
+    return texts
+
+
+def _has_word(text: str, word: str) -> bool:
+    """Whole words only: Imipenem/Cilastatin holds no statin, methylprednisolone no prednisolone."""
+    return f" {_NOT_LETTERS.sub(' ', word).strip()} " in f" {_NOT_LETTERS.sub(' ', text)} "
+
+
+def _with_product_details(drug: Drug, medication: Medication, codes: Codes) -> Drug:
+    """Strength and form from the Medication resource: the steroid ingredient's, or that of its only ingredient."""
+    ingredients = medication.ingredient or []
+    telling = [
+        ingredient
+        for ingredient in ingredients
+        if len(ingredients) == 1
+        or (concept := ingredient.item_codeable_concept) is None
+        or _product([concept], codes)[0] is not None
+        or _named_in_words(_words([concept], None), codes.vocabulary) != (None, None)
+    ]
+    strengths = [_strength(ingredient.strength) for ingredient in telling if ingredient.strength]
+    strength_mg, unit = strengths[0] if len(strengths) == 1 else (None, None)
+    form_sets = codes.named_sets(medication.form, codes.vocabulary.route_names)
+    return drug._replace(strength_mg=strength_mg, strength_unit=unit, form_sets=form_sets)
+
+
+def _strength(strength: Ratio) -> tuple[float | None, str | None]:
+    """mg per unit of the denominator, and that unit (UCUM code, else as written)."""
+    top, bottom = strength.numerator, strength.denominator
+    if top is None or top.value is None:
+        return None, None
+    milligrams = _MILLIGRAMS.get((unit_of(top) or "").strip())
+    amount = bottom.value if bottom and bottom.value is not None else 1.0
+    if milligrams is None or amount <= 0:
+        return None, None
+    return top.value * milligrams / amount, unit_of(bottom) if bottom else None

@@ -1,0 +1,145 @@
+"""Ask every rule about one patient: patterns first, then what silences them, then the tier, then who carries whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cds_service.derive.findings import Finding
+from cds_service.derive.risk_domains import age_in_years
+from cds_service.rule_engine.expression import FALSE
+from cds_service.rule_engine.inquiry import Inquiry
+from cds_service.rule_engine.model import INDICATOR_RANK, Assessment, Evaluation, Facts, OfferedOrder, Status, Verdict
+from cds_service.rule_engine.rulebook import CompiledFires, CompiledRule, RuleBook
+from cds_service.rule_engine.tier import Tier, decide_tier
+
+REASONS_NAMED = 3
+
+
+def evaluate(book: RuleBook, facts: Facts) -> Evaluation:
+    """The answer of every rule, in the order of the rule numbers, and the tier that the facts reach (section 6)."""
+    if facts.record.deceased:
+        dead = tuple(Assessment(c.rule, Status.SUPPRESSED, "deceased") for c in book.by_number)
+        return Evaluation(facts, "0", "", dead)
+    gates = Inquiry(facts, book.gates, {}, {})
+    shared = {name: gates.ask(name) for name in book.gates}
+    answers: dict[str, Assessment] = {}
+    for compiled in book.in_order:
+        answers[compiled.rule.id] = _assess(compiled, Inquiry(facts, compiled.criteria, shared, answers))
+    tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(shared["explained"].value))
+    palliative = bool(shared["palliative_care"].value)
+    final = {rule_id: _under_tier(a, tier, book, palliative=palliative) for rule_id, a in answers.items()}
+    assessments = tuple(_carried(final[c.rule.id], final) for c in book.by_number)
+    return Evaluation(facts, tier.name, tier.sentence, assessments)
+
+
+def _assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
+    """One rule's own answer: which branch holds, whether its age and gates allow it, what it offers."""
+    branch, verdict, missing = _first_branch(compiled, inquiry)
+    if branch is None:
+        if missing:
+            return Assessment(compiled.rule, Status.UNKNOWN, _could_not(missing), missing=missing)
+        return Assessment(compiled.rule, Status.NOT_MET, inquiry.why_not(compiled.rule, REASONS_NAMED))
+    blocked = _blocked(compiled, inquiry, verdict)
+    if blocked is not None:
+        return blocked
+    return _fired(compiled, branch, verdict, missing, inquiry)
+
+
+def _first_branch(compiled: CompiledRule, inquiry: Inquiry) -> tuple[CompiledFires | None, Verdict, tuple[str, ...]]:
+    missing: tuple[str, ...] = ()
+    for branch in compiled.fires:
+        verdict = branch.when(inquiry.ask)
+        if verdict.value:
+            return branch, verdict, missing
+        missing += verdict.missing
+    return None, FALSE, tuple(dict.fromkeys(missing))
+
+
+def _blocked(compiled: CompiledRule, inquiry: Inquiry, verdict: Verdict) -> Assessment | None:
+    """Age, hospice and the rule's own reasons to stay silent (G10, G11). An unknown reason never silences."""
+    rule = compiled.rule
+    if rule.youngest is not None:
+        age = age_in_years(inquiry.record.birth_date, inquiry.as_of)
+        if age is None:
+            return Assessment(rule, Status.UNKNOWN, _could_not(("birthDate",)), missing=("birthDate",))
+        if age < rule.youngest:
+            return Assessment(rule, Status.NOT_MET, f"for patients of {rule.youngest} years and over")
+    if not rule.passes_hospice and inquiry.ask("hospice_care").value:
+        return Assessment(rule, Status.SUPPRESSED, "hospice-care")
+    for suppression, when in compiled.suppressed:
+        held = when(inquiry.ask)
+        if held.value:
+            taken = finding_keys(verdict) if suppression.silences else frozenset()
+            return Assessment(rule, Status.SUPPRESSED, suppression.reason, facts=held.facts, findings=taken)
+    return None
+
+
+def _fired(
+    compiled: CompiledRule, branch: CompiledFires, verdict: Verdict, missing: tuple[str, ...], inquiry: Inquiry
+) -> Assessment:
+    rule, ask = compiled.rule, inquiry.ask
+    context = tuple(fact for name in rule.context for fact in ask(name).facts if ask(name).value)
+    unseen = (
+        *missing,
+        *(name for _, when in compiled.suppressed for name in when(ask).missing),
+        *(name for wanted in rule.looked_for for name in ask(wanted).missing),
+    )
+    not_found = tuple(rule.criteria[name].says for name in rule.looked_for if ask(name).value is False)
+    return Assessment(
+        rule,
+        Status.FIRED,
+        branch.written.name,
+        indicator=branch.written.indicator,
+        branch=branch.written.name,
+        summary=branch.written.summary or rule.summary,
+        opening=branch.written.opening or rule.opening,
+        facts=tuple(dict.fromkeys((*verdict.facts, *context))),
+        missing=(*not_found, *dict.fromkeys(unseen)),
+        offers=tuple(
+            OfferedOrder(offer.order, preselect=bool(preselect and preselect(ask).value), second=offer.second)
+            for offer, when, preselect in compiled.offers
+            if when is None or when(ask).value
+        ),
+        advice=tuple(advice.text for advice, when in compiled.advice if when is None or when(ask).value),
+        findings=finding_keys(verdict),
+    )
+
+
+def finding_keys(verdict: Verdict) -> frozenset[str]:
+    """The findings that a verdict rests on (B-93)."""
+    return frozenset(entry.key for entry in verdict.entries if isinstance(entry, Finding))
+
+
+def _under_tier(assessment: Assessment, tier: Tier, book: RuleBook, *, palliative: bool) -> Assessment:
+    """The tier decides whether a rule without its own trigger shows a card, and caps its indicator (A-02, B-06)."""
+    if assessment.status is not Status.FIRED or assessment.indicator is None:
+        return assessment
+    rule = assessment.rule
+    if palliative and rule.group != "emergency":
+        assessment = msgspec.structs.replace(
+            assessment, indicator="info", advice=(*assessment.advice, book.tiers.check_goals_of_care)
+        )
+    if book.own_trigger(assessment):
+        return assessment
+    if tier.cap is None:
+        return Assessment(rule, Status.SUPPRESSED, f"tier-{tier.name}", facts=assessment.facts)
+    if INDICATOR_RANK[assessment.indicator or "info"] > INDICATOR_RANK[tier.cap]:
+        return msgspec.structs.replace(assessment, indicator=tier.cap)
+    return assessment
+
+
+def _carried(assessment: Assessment, final: Mapping[str, Assessment]) -> Assessment:
+    """A rule that another card explains is shown on that card only (A-25, B-29)."""
+    if assessment.status is not Status.FIRED:
+        return assessment
+    fires = next(f for f in assessment.rule.fires if f.name == assessment.branch)
+    if not fires.carried:
+        return assessment
+    carrier = next((r for r in assessment.rule.carried_by if r in final and final[r].status is Status.FIRED), None)
+    return assessment if carrier is None else msgspec.structs.replace(assessment, carried_by=carrier)
+
+
+def _could_not(missing: tuple[str, ...]) -> str:
+    return "could not be checked: " + ", ".join(missing)

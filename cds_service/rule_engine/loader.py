@@ -1,0 +1,179 @@
+"""Everything in ``rules/`` read, checked and compiled once at start. Any oddity stops it with file and line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from cds_service.coding import Coding, Vocabulary
+from cds_service.derive.findings import FindingKnowledge
+from cds_service.derive.risk_domains import DomainKnowledge
+from cds_service.derive.steroid_exposure import SteroidKnowledge
+from cds_service.errors import RuleFileError
+from cds_service.rule_engine.code_tables import CodeTables, load_code_tables
+from cds_service.rule_engine.model import Criterion, Rule
+from cds_service.rule_engine.rulebook import Ask, CompiledRule, RuleBook, compile_gates, compile_rule, in_asking_order
+from cds_service.rule_engine.tier import TierKnowledge
+from cds_service.rule_engine.written import convert, line_of, read_struct, read_toml
+
+REQUIRED_GATES = ("explained", "hospice_care", "palliative_care")
+ORDER_SYSTEM = "urn:atrophy-cds:orders"
+SET_FIELDS = ("condition", "family_history", "done", "visit", "without")
+
+
+class Knowledge(msgspec.Struct, frozen=True):
+    """All that ``rules/`` says. ``pack_hash`` is the SHA-256 of every file, so that a card names what made it (T25)."""
+
+    folder: Path
+    rules: RuleBook
+    tables: CodeTables
+    steroids: SteroidKnowledge
+    findings: FindingKnowledge
+    domains: DomainKnowledge
+    pack_hash: str
+    expired: tuple[str, ...]
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the codes of a chart mean."""
+        return self.tables.vocabulary
+
+
+class _Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``rules/gates.toml``: criteria that every rule may name."""
+
+    version: str
+    owner: str
+    checker: str
+    review_by: str
+    criteria: Mapping[str, Criterion]
+
+
+def load_knowledge(folder: Path, today: date) -> Knowledge:
+    """Read ``folder``. Raises RuleFileError at the first thing that must not be used."""
+    steroids = read_struct(folder / "steroids.toml", SteroidKnowledge)
+    findings = read_struct(folder / "findings.toml", FindingKnowledge)
+    domains = read_struct(folder / "risk_domains.toml", DomainKnowledge)
+    tiers = read_struct(folder / "tiers.toml", TierKnowledge)
+    orders = _order_keys(folder / "orders.toml")
+    tables = load_code_tables(folder, steroids, {Coding(ORDER_SYSTEM, key): f"order:{key}" for key in orders})
+    known = frozenset(tables.codings)
+    measured = frozenset(m.kind for m in findings.measured)
+    kinds = measured | {c.set for c in findings.coded}
+    _refuse_unknown_sets(folder, findings, domains, known)
+    gates_file = folder / "gates.toml"
+    gates = _read_gates(gates_file, known, kinds)
+    compiled_gates = compile_gates(gates, measured)
+    rules = [
+        _compile(path, _read_rule(path, known, kinds, orders), compiled_gates, measured)
+        for path in sorted(folder.glob("*/rule.toml"))
+    ]
+    _refuse_overlaps(folder, rules)
+    book = RuleBook(
+        by_number=tuple(sorted(rules, key=lambda c: c.rule.number)),
+        in_order=_in_order(folder, rules),
+        gates=compiled_gates,
+        tiers=tiers,
+    )
+    expired = tuple(c.rule.id for c in rules if c.rule.review_by < today)
+    return Knowledge(folder, book, tables, steroids, findings, domains, pack_hash(folder), expired)
+
+
+def pack_hash(folder: Path) -> str:
+    """SHA-256 over the names and bytes of every TOML and CSV file, in order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted((*folder.rglob("*.toml"), *folder.rglob("*.csv"))):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _order_keys(path: Path) -> frozenset[str]:
+    orders = read_toml(path).get("order", {})
+    return frozenset(orders) if isinstance(orders, dict) else frozenset()
+
+
+def _read_gates(path: Path, known: frozenset[str], kinds: frozenset[str]) -> Mapping[str, Criterion]:
+    gates = read_struct(path, _Gates).criteria
+    for name in REQUIRED_GATES:
+        if name not in gates:
+            raise RuleFileError(path, 1, f"the gate {name!r} is missing")
+    for name, criterion in gates.items():
+        _refuse_unknown_names(path, name, criterion, known, kinds)
+    return gates
+
+
+def _read_rule(path: Path, known: frozenset[str], kinds: frozenset[str], orders: frozenset[str]) -> Rule:
+    tables = read_toml(path)
+    written = tables.get("criteria")
+    if not isinstance(written, dict):
+        raise RuleFileError(path, 1, "a rule needs a [criteria] table")
+    for name, criterion in written.items():
+        place = f"criteria.{name}"
+        _refuse_unknown_names(path, name, convert(path, criterion, Criterion, place), known, kinds)
+    rule = convert(path, tables, Rule)
+    if rule.id != path.parent.name:
+        raise RuleFileError(path, line_of(path, "id"), f"the id must be the folder's name, {path.parent.name!r}")
+    for offer in rule.offers:
+        if offer.order not in orders:
+            raise RuleFileError(path, line_of(path, offer.order), f"orders.toml has no order {offer.order!r}")
+    return rule
+
+
+def _refuse_unknown_names(
+    path: Path, name: str, criterion: Criterion, known: frozenset[str], kinds: frozenset[str]
+) -> None:
+    place = f"criteria.{name}"
+    for field in SET_FIELDS:
+        for one in getattr(criterion, field):
+            if one not in known and not one.startswith("order:"):
+                raise RuleFileError(path, line_of(path, place, one), f"no value set is called {one!r}")
+    for kind in criterion.finding:
+        if kind not in kinds:
+            raise RuleFileError(path, line_of(path, place, kind), f"findings.toml has no finding {kind!r}")
+
+
+def _refuse_unknown_sets(
+    folder: Path, findings: FindingKnowledge, domains: DomainKnowledge, known: frozenset[str]
+) -> None:
+    named: list[tuple[str, Iterable[str]]] = [
+        ("findings.toml", [*(c.set for c in findings.coded), *(m.set for m in findings.measured)]),
+        ("risk_domains.toml", [s for d in domains.domain for s in (*d.sets, *d.strong, *d.medication_sets)]),
+    ]
+    for file, sets in named:
+        for one in sets:
+            if one not in known:
+                path = folder / file
+                raise RuleFileError(path, line_of(path, one), f"no value set is called {one!r}")
+
+
+def _compile(
+    path: Path, rule: Rule, gates: Mapping[str, Ask], measured: frozenset[str]
+) -> CompiledRule:
+    try:
+        return compile_rule(rule, gates, measured)
+    except ValueError as error:
+        quoted = str(error).split("'")
+        raise RuleFileError(path, line_of(path, *quoted[1:2]), str(error)) from error
+
+
+def _refuse_overlaps(folder: Path, rules: list[CompiledRule]) -> None:
+    for field in ("number", "topic"):
+        seen: dict[str, str] = {}
+        for compiled in rules:
+            value = getattr(compiled.rule, field)
+            if value in seen:
+                path = folder / compiled.rule.id / "rule.toml"
+                raise RuleFileError(path, line_of(path, field), f"{field} {value!r} is also that of {seen[value]!r}")
+            seen[value] = compiled.rule.id
+
+
+def _in_order(folder: Path, rules: list[CompiledRule]) -> tuple[CompiledRule, ...]:
+    try:
+        return in_asking_order(rules)
+    except ValueError as error:
+        raise RuleFileError(folder, 1, str(error)) from error

@@ -1,0 +1,147 @@
+"""Rules compiled once at start: criteria and expressions become functions; rules are put in an order that asks each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+import msgspec
+
+from cds_service.rule_engine.criteria import compile_criterion
+from cds_service.rule_engine.expression import Expression, names_in, read_expression
+from cds_service.rule_engine.inquiry import Inquiry
+from cds_service.rule_engine.model import Advice, Assessment, Criterion, Fires, Offer, Rule, Suppression, Verdict
+from cds_service.rule_engine.tier import TierKnowledge
+
+Ask = Callable[[Inquiry], Verdict]
+
+
+class CompiledFires(msgspec.Struct, frozen=True):
+    """A way to fire with its compiled condition."""
+
+    written: Fires
+    when: Expression
+
+
+class CompiledRule(msgspec.Struct, frozen=True):
+    """A rule with everything that is asked of a patient compiled; shared gates are among its criteria."""
+
+    rule: Rule
+    criteria: Mapping[str, Ask]
+    fires: tuple[CompiledFires, ...]
+    suppressed: tuple[tuple[Suppression, Expression], ...]
+    offers: tuple[tuple[Offer, Expression | None, Expression | None], ...]
+    advice: tuple[tuple[Advice, Expression | None], ...]
+
+
+class RuleBook(msgspec.Struct, frozen=True):
+    """All compiled rules: ``by_number`` for people, ``in_order`` so that a rule comes after those it asks about."""
+
+    by_number: tuple[CompiledRule, ...]
+    in_order: tuple[CompiledRule, ...]
+    gates: Mapping[str, Ask]
+    tiers: TierKnowledge
+
+    def own_trigger(self, assessment: Assessment) -> bool:
+        """Whether the tier has no say over this card: as its branch says, else as its rule says (A-02)."""
+        branch = next((f for f in assessment.rule.fires if f.name == assessment.branch), None)
+        if branch is not None and branch.own_trigger is not None:
+            return branch.own_trigger
+        return assessment.rule.own_trigger
+
+
+def compile_gates(gates: Mapping[str, Criterion], measured_kinds: frozenset[str]) -> dict[str, Ask]:
+    """The shared criteria of ``rules/gates.toml``. Raises ValueError with the name of what is wrong."""
+    return _compile_criteria(gates, frozenset(gates), measured_kinds)
+
+
+def _compile_criteria(
+    criteria: Mapping[str, Criterion], known: frozenset[str], measured_kinds: frozenset[str]
+) -> dict[str, Ask]:
+    compiled = {}
+    for name, criterion in criteria.items():
+        try:
+            compiled[name] = (
+                compile_criterion(criterion, measured_kinds)
+                if criterion.when is None
+                else _joined(read_expression(criterion.when, known))
+            )
+        except ValueError as error:
+            raise ValueError(f"criterion {name!r}: {error}") from error
+    return compiled
+
+
+def _joined(expression: Expression) -> Ask:
+    return lambda inquiry: expression(inquiry.ask)
+
+
+def compile_rule(rule: Rule, gates: Mapping[str, Ask], measured_kinds: frozenset[str]) -> CompiledRule:
+    """Compile one rule. Raises ValueError with the name of what is wrong."""
+    if twice := sorted(gates.keys() & rule.criteria.keys()):
+        raise ValueError(f"criterion {twice[0]!r} is already a shared gate")
+    known = frozenset(gates) | frozenset(rule.criteria)
+    criteria = {**gates, **_compile_criteria(rule.criteria, known, measured_kinds)}
+    _refuse_unused(rule)
+
+    def read(text: str) -> Expression:
+        return read_expression(text, known)
+
+    def read_if_given(text: str | None) -> Expression | None:
+        return None if text is None else read_expression(text, known)
+
+    return CompiledRule(
+        rule,
+        criteria,
+        tuple(CompiledFires(f, read(f.when)) for f in rule.fires),
+        tuple((s, read(s.when)) for s in rule.suppressed),
+        tuple((o, read_if_given(o.when), read_if_given(o.preselect_when)) for o in rule.offers),
+        tuple((a, read_if_given(a.when)) for a in rule.advice),
+    )
+
+
+def in_asking_order(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
+    """Rules sorted so that each comes after the rules its criteria name. Raises ValueError when they form a ring."""
+    by_id = {compiled.rule.id: compiled for compiled in rules}
+    graph = {
+        rule_id: {
+            other
+            for criterion in compiled.rule.criteria.values()
+            for other in (*criterion.not_taken_by, *criterion.rule_fired)
+            if other in by_id
+        }
+        for rule_id, compiled in by_id.items()
+    }
+    try:
+        return tuple(by_id[rule_id] for rule_id in TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise ValueError(f"rules ask about each other in a ring: {' > '.join(error.args[1])}") from error
+
+
+def _refuse_unused(rule: Rule) -> None:
+    used = {*rule.context, *rule.looked_for}
+    for text in _expressions(rule):
+        try:
+            used |= names_in(text)
+        except SyntaxError:
+            continue  # reported with its place when it is read
+    for criterion in rule.criteria.values():
+        used |= {n for n in _relations(criterion) if n is not None}
+    if unused := sorted(rule.criteria.keys() - used):
+        raise ValueError(f"criterion {unused[0]!r} is never used")
+
+
+def _expressions(rule: Rule) -> list[str]:
+    texts = [f.when for f in rule.fires] + [s.when for s in rule.suppressed]
+    optional = [*(o.when for o in rule.offers), *(o.preselect_when for o in rule.offers), *(a.when for a in rule.advice)]
+    joined = [criterion.when for criterion in rule.criteria.values()]
+    return texts + [text for text in (*optional, *joined) if text is not None]
+
+
+def _relations(criterion: Criterion) -> tuple[str | None, ...]:
+    return (
+        criterion.same_limb_as,
+        criterion.not_same_limb_as,
+        criterion.newer_than,
+        criterion.unless_known_at_site,
+        criterion.since,
+    )
