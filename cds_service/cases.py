@@ -23,7 +23,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A line of a case."""
 
 
-class CaseCondition(_Row):
+class CaseCondition(_Row, frozen=True, kw_only=True):
     """A Condition: confirmed and active unless said."""
 
     code: str
@@ -37,7 +37,7 @@ class CaseCondition(_Row):
     site: str | None = None
 
 
-class CaseMedication(_Row):
+class CaseMedication(_Row, frozen=True, kw_only=True):
     """A steroid or another drug. ``kind`` is statement, request, dispense or administration."""
 
     drug: str
@@ -59,7 +59,7 @@ class CaseMedication(_Row):
     steps: tuple[Mapping[str, Any], ...] = ()
 
 
-class CaseResult(_Row):
+class CaseResult(_Row, frozen=True, kw_only=True):
     """A result or measurement. ``what`` is a value set of results."""
 
     what: str
@@ -71,7 +71,7 @@ class CaseResult(_Row):
     site: str | None = None
 
 
-class CaseActivity(_Row):
+class CaseActivity(_Row, frozen=True, kw_only=True):
     """Something done or ordered. ``kind`` is procedure, report or order."""
 
     what: str
@@ -81,7 +81,7 @@ class CaseActivity(_Row):
     reason: str | None = None
 
 
-class CaseVisit(_Row):
+class CaseVisit(_Row, frozen=True, kw_only=True):
     """An encounter or appointment with a specialty."""
 
     on: str
@@ -92,7 +92,7 @@ class CaseVisit(_Row):
     status: str | None = None
 
 
-class CaseRelative(_Row):
+class CaseRelative(_Row, frozen=True, kw_only=True):
     """A condition of a relative."""
 
     code: str
@@ -100,7 +100,7 @@ class CaseRelative(_Row):
     relation: str
 
 
-class Case(_Row):
+class Case(_Row, frozen=True, kw_only=True):
     """One worked patient. ``expect`` gives for rule ids an indicator, or ``none``, or ``suppressed: reason``."""
 
     id: str

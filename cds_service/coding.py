@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -89,6 +89,31 @@ class ValueSets:
             if code.replace(".", "").upper().startswith(prefix):
                 found |= names
         return found
+
+
+class Sites(Mapping[Coding, Site]):
+    """The site that a code means: by exact code, else by the longest declared prefix. Iterates over the exact codes."""
+
+    def __init__(self, exact: Mapping[Coding, Site], prefixes: Mapping[Coding, Site]) -> None:
+        self._exact = dict(exact)
+        self._prefixes = dict(prefixes)
+        self._longest = max((len(c.code) for c in prefixes), default=0)
+
+    def __getitem__(self, coding: Coding) -> Site:
+        found = self._exact.get(coding)
+        if found is not None:
+            return found
+        for length in range(min(self._longest, len(coding.code)), 0, -1):
+            found = self._prefixes.get(Coding(coding.system, coding.code[:length]))
+            if found is not None:
+                return found
+        raise KeyError(coding)
+
+    def __iter__(self) -> Iterator[Coding]:
+        return iter(self._exact)
+
+    def __len__(self) -> int:
+        return len(self._exact)
 
 
 class Vocabulary(msgspec.Struct, frozen=True):

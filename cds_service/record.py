@@ -99,6 +99,7 @@ class Dosage(msgspec.Struct, frozen=True, gc=False):
 
     ``dose`` is the lowest of a range, in ``unit`` (UCUM code, else unit text). ``times`` per ``period`` ``period_unit``
     (s min h d wk mo a). ``bounds_days`` from boundsDuration (lowest of a boundsRange). ``as_needed`` is PRN.
+    ``clock_times`` are the timeOfDay values that ``times_of_day`` counts (B-32: do two entries differ in time?).
     """
 
     sequence: int | None = None
@@ -118,6 +119,7 @@ class Dosage(msgspec.Struct, frozen=True, gc=False):
     route_sets: frozenset[str] = NO_SETS
     route_known: bool = False
     text: str | None = None
+    clock_times: tuple[str, ...] = ()
 
 
 class MedicationEntry(msgspec.Struct, frozen=True, gc=False):

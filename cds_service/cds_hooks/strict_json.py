@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeGuard, TypeVar, get_args
 
 import msgspec
 
 from cds_service.errors import BadRequest
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=msgspec.Struct)
 
 # What msgspec raises on bytes from outside: wrong JSON or type, nesting beyond the interpreter's limit (P-13, T15),
 # a string that is not UTF-8.
 UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 NOT_JSON = "The body is not JSON, is nested too deeply, or is not UTF-8."
-_KINDS: dict[object, str] = {str: "a string", int: "a whole number", bool: "true or false"}
+_KINDS: dict[object, str] = {str: "a string", int: "a whole number"}
 
 
 def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[_T], path: str = "") -> _T:
@@ -27,7 +27,7 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[_T], path: s
         raise BadRequest(_first_fault(body, decoder.type, path)) from None
 
 
-def _first_fault(body: bytes | msgspec.Raw, kind: type[Any], path: str) -> str:
+def _first_fault(body: bytes | msgspec.Raw, kind: type[msgspec.Struct], path: str) -> str:
     try:
         parts = msgspec.json.decode(body, type=_loose(kind))
     except msgspec.ValidationError:
@@ -49,15 +49,18 @@ def _fault_in(raw: msgspec.Raw, kind: Any, where: str) -> str | None:
     try:
         msgspec.json.decode(raw, type=kind)
     except UNREADABLE:
-        inner = next((part for part in (kind, *get_args(kind)) if _is_struct(part)), None)
-        if inner is not None:
-            return _first_fault(raw, inner, where)
-        known = next((_KINDS[part] for part in (kind, *get_args(kind)) if part in _KINDS), "a list of objects")
-        return f"`{where}` must be {known}."
+        kinds = (kind, *get_args(kind))
+        inner = next(filter(_is_struct, kinds), None)
+        return _first_fault(raw, inner, where) if inner else f"`{where}` must be {_named(kinds)}."
     return None
 
 
-def _is_struct(kind: object) -> bool:
+def _named(kinds: tuple[Any, ...]) -> str:
+    words = [part for part in kinds if isinstance(part, str)]  # the values of a Literal
+    return " or ".join(words) or next((_KINDS[part] for part in kinds if part in _KINDS), "a list of objects")
+
+
+def _is_struct(kind: Any) -> TypeGuard[type[msgspec.Struct]]:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 

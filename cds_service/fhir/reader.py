@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from cds_service.coding import Vocabulary
+from cds_service.fhir.datatypes import Element
 from cds_service.fhir.outcomes import ALL_SEEN, FAILED, INCOMPLETE, Verdict, verdict_on_entry, verdict_on_value
-from cds_service.fhir.reading.activities import read_care_plan, read_order, read_procedure, read_report
 from cds_service.fhir.reading.codes import Codes
-from cds_service.fhir.reading.conditions import read_condition, read_family_history
 from cds_service.fhir.reading.dates import Clock
 from cds_service.fhir.reading.identity import Subjects
-from cds_service.fhir.reading.medications import read_medication
+from cds_service.fhir.reading.kinds import KINDS, PATIENT, RESOURCES, Kind
 from cds_service.fhir.reading.notes import SourceNotes
-from cds_service.fhir.reading.observations import read_observation
 from cds_service.fhir.reading.pages import (
     NOT_READABLE,
     NOTHING_READABLE,
@@ -32,26 +30,7 @@ from cds_service.fhir.reading.pages import (
 )
 from cds_service.fhir.reading.patient import PatientFacts, read_patient
 from cds_service.fhir.reading.reading import DATE_NOT_READABLE, NO_KNOWN_CODE, Reading
-from cds_service.fhir.reading.visits import read_appointment, read_encounter
-from cds_service.fhir.resources import (
-    Appointment,
-    CarePlan,
-    Condition,
-    DiagnosticReport,
-    Encounter,
-    FamilyMemberHistory,
-    Medication,
-    MedicationAdministration,
-    MedicationDispense,
-    MedicationRequest,
-    MedicationStatement,
-    Observation,
-    OperationOutcome,
-    Patient,
-    Procedure,
-    Resource,
-    ServiceRequest,
-)
+from cds_service.fhir.resources import Medication, OperationOutcome, Patient, Resource
 from cds_service.record import PatientRecord, SourceName, SourceState
 
 ANOTHER_PATIENT = "another-patient"
@@ -70,48 +49,22 @@ class SourcePayload(msgspec.Struct, frozen=True):
     cause: str | None = None
 
 
-class _Kind(NamedTuple):
-    """How one source is read: the resources it holds, whose they are, what they become, where that stands."""
-
-    resource: type[Resource]
-    is_ours: Callable[[Any, Subjects], bool]
-    read: Callable[[Any, str | None, Reading], Sequence[Any]]
-    field: str
-    needs_known_codes: bool = False
-
-
-def _has_subject(resource: Any, subjects: Subjects) -> bool:
-    subject = resource.subject
-    return subject is None or subject.reference in subjects.known or subjects.is_patient(subject)
-
-
-def _has_patient(resource: FamilyMemberHistory, subjects: Subjects) -> bool:
-    return subjects.is_patient(resource.patient)
-
-
-def _has_participant(resource: Appointment, subjects: Subjects) -> bool:
-    return subjects.is_among(participant.actor for participant in resource.participant or ())
-
-
-_KINDS: Mapping[SourceName, _Kind] = {
-    "conditions": _Kind(Condition, _has_subject, read_condition, "conditions", needs_known_codes=True),
-    "familyHistory": _Kind(FamilyMemberHistory, _has_patient, read_family_history, "family_history"),
-    "medicationStatements": _Kind(MedicationStatement, _has_subject, read_medication, "medications", True),
-    "medicationRequests": _Kind(MedicationRequest, _has_subject, read_medication, "medications", True),
-    "medicationDispenses": _Kind(MedicationDispense, _has_subject, read_medication, "medications", True),
-    "medicationAdministrations": _Kind(MedicationAdministration, _has_subject, read_medication, "medications", True),
-    "observations": _Kind(Observation, _has_subject, read_observation, "observations", needs_known_codes=True),
-    "procedures": _Kind(Procedure, _has_subject, read_procedure, "activities"),
-    "reports": _Kind(DiagnosticReport, _has_subject, read_report, "activities"),
-    "orders": _Kind(ServiceRequest, _has_subject, read_order, "activities"),
-    "carePlans": _Kind(CarePlan, _has_subject, read_care_plan, "activities"),
-    "encounters": _Kind(Encounter, _has_subject, read_encounter, "visits"),
-    "appointments": _Kind(Appointment, _has_participant, read_appointment, "visits"),
+# Medications have no patient and may come in any page (P-09).
+_SOURCE_OF: Mapping[str, SourceName] = {kind.__name__: name for name, kind in RESOURCES.items()} | {
+    Medication.__name__: "medicationStatements"
 }
-_PATIENT: SourceName = "patient"
-_RESOURCES: Mapping[SourceName, type[Resource]] = {_PATIENT: Patient} | {
-    name: kind.resource for name, kind in _KINDS.items()
-}
+_AS_PAGE = b'{"resourceType":"Bundle","entry":[%s]}'
+
+
+class _TypedPart(Element):
+    resource_type: str | None = None
+
+
+class _Peek(_TypedPart):
+    resource: _TypedPart | None = None
+
+
+_PEEK = msgspec.json.Decoder(_Peek)
 
 
 class _Opened(NamedTuple):
@@ -137,14 +90,14 @@ def read_record(
     opened = _open_all(payloads)
     clock, subjects = Clock(as_of), Subjects({patient_id, *aliases})
     facts = PatientFacts()
-    if patient := opened.pop(_PATIENT, None):
+    if patient := opened.pop(PATIENT, None):
         facts = read_patient(patient.own, subjects, clock, patient.notes)
     medications = _medications_and_patients(opened.values(), subjects)
     codes = Codes(vocabulary)
-    found: dict[str, list[Any]] = {kind.field: [] for kind in _KINDS.values()}
+    found: dict[str, list[Any]] = {kind.field: [] for kind in KINDS.values()}
     for name, source in opened.items():
         reading = Reading(codes, clock, source.notes, facts.birth_date, medications)
-        found[_KINDS[name].field] += _read_source(_KINDS[name], source, subjects, reading)
+        found[KINDS[name].field] += _read_source(KINDS[name], source, subjects, reading)
     notes = [*([patient.notes] if patient else ()), *(source.notes for source in opened.values())]
     return PatientRecord(
         patient_id=patient_id,
@@ -156,6 +109,32 @@ def read_record(
     )
 
 
+def payloads_from_resources(
+    resources: Iterable[bytes | msgspec.Raw], *, absent: SourceState = SourceState.COMPLETE
+) -> tuple[SourcePayload, ...]:
+    """One payload for each source from the resources of a whole chart; types that are not ours are ignored.
+
+    An item is a resource, or a Bundle entry with its fullUrl. ``absent`` is the state of a source without any
+    resource: complete (the default) says that the chart is known to be whole.
+    """
+    grouped: dict[SourceName, list[bytes]] = {name: [] for name in RESOURCES}
+    for item in resources:
+        try:
+            peek = _PEEK.decode(item)
+        except UNREADABLE:
+            continue  # it has no type; read_patient_files names it
+        resource_type = peek.resource.resource_type if peek.resource else peek.resource_type
+        name = _SOURCE_OF.get(resource_type or "")
+        if name is not None:
+            grouped[name].append(bytes(item) if peek.resource else b'{"resource":' + bytes(item) + b"}")
+    return tuple(
+        SourcePayload(name, "prefetch", SourceState.COMPLETE, (_AS_PAGE % b",".join(entries),))
+        if entries
+        else SourcePayload(name, "prefetch", absent)
+        for name, entries in grouped.items()
+    )
+
+
 def _open_all(payloads: Iterable[SourcePayload]) -> dict[SourceName, _Opened]:
     opened: dict[SourceName, _Opened] = {}
     for payload in payloads:
@@ -164,7 +143,7 @@ def _open_all(payloads: Iterable[SourcePayload]) -> dict[SourceName, _Opened]:
             source = opened[payload.name] = _Opened(SourceNotes(payload.name, payload.origin), [], [])
         source.notes.worsen(Verdict(payload.state, payload.cause))
         for page in payload.pages:
-            _sort_page(read_page(page, source.notes), _RESOURCES[payload.name], source)
+            _sort_page(read_page(page, source.notes), RESOURCES[payload.name], source)
     return opened
 
 
@@ -208,7 +187,7 @@ def _medications_and_patients(sources: Iterable[_Opened], subjects: Subjects) ->
     return medications
 
 
-def _read_source(kind: _Kind, source: _Opened, subjects: Subjects, reading: Reading) -> list[Any]:
+def _read_source(kind: Kind, source: _Opened, subjects: Subjects, reading: Reading) -> list[Any]:
     entries: list[Any] = []
     seen: set[str] = set()
     notes, clock, is_ours, read = source.notes, reading.clock, kind.is_ours, kind.read
@@ -243,7 +222,7 @@ def _is_new(reference: str, seen: set[str]) -> bool:
     return True
 
 
-def _judge(kind: _Kind, total: int, others: int, notes: SourceNotes) -> None:
+def _judge(kind: Kind, total: int, others: int, notes: SourceNotes) -> None:
     """What the entries as a whole say about the source (P-06, and charts in code systems that nobody knows)."""
     if not total:
         notes.worsen(NOTHING_READABLE if notes.count(NOT_READABLE) else ALL_SEEN)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from cds_service.coding import Coding, Limb, Side, Site, SteroidProduct, ValueSets, Vocabulary
-from cds_service.derive.steroid_exposure import SteroidKnowledge
+from cds_service.coding import Coding, Limb, Side, Site, Sites, SteroidProduct, ValueSets, Vocabulary
+from cds_service.derive.steroid_knowledge import SteroidKnowledge
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.written import convert, line_of, read_csv, read_toml
 
@@ -85,6 +85,10 @@ def load_code_tables(rules: Path, steroids: SteroidKnowledge, order_keys: Mappin
         steroid_names=steroids.text_names,
         local_route_words=frozenset(steroids.local_route_words),
         specialty_names=_specialties(rules / "specialties.csv", entries),
+        route_names={
+            **dict.fromkeys(steroids.route_texts.systemic, steroids.route_sets.systemic),
+            **dict.fromkeys(steroids.route_texts.local, steroids.route_sets.local),
+        },
     )
     return CodeTables(vocabulary, entries, sets.codings)
 
@@ -118,14 +122,16 @@ def _refuse_bad_row(path: Path, line: int, row: Mapping[str, str]) -> None:
         raise RuleFileError(path, line, "system and code must be given, without blanks")
 
 
-def _sites(path: Path) -> dict[Coding, Site]:
-    sites = {}
+def _sites(path: Path) -> Sites:
+    exact: dict[Coding, Site] = {}
+    prefixes: dict[Coding, Site] = {}
     for line, row in read_csv(path, SITE_COLUMNS):
         _refuse_bad_row(path, line, row)
         side = convert(path, row["side"] or None, Side | None, row["code"])  # type: ignore[arg-type]  # a Literal union is a type form
         limb = convert(path, row["limb"] or None, Limb | None, row["code"])  # type: ignore[arg-type]  # as above
-        sites[Coding(row["system"], row["code"])] = Site(side, limb)
-    return sites
+        into = prefixes if row["scope"] == "descendants" else exact
+        into[Coding(row["system"], row["code"])] = Site(side, limb)
+    return Sites(exact, prefixes)
 
 
 def _products(path: Path) -> dict[Coding, SteroidProduct]:

@@ -17,7 +17,7 @@ FALSE = Verdict(False)
 def read_expression(text: str, known: Iterable[str]) -> Expression:
     """Turn ``a and (b or not c)`` into a function. Raises ValueError for any other form or an unknown name."""
     try:
-        tree = ast.parse(text, mode="eval").body
+        tree = ast.parse(f"({text})", mode="eval").body
     except SyntaxError as error:
         raise ValueError(f"cannot read the expression {text!r}: use names, and, or, not and brackets") from error
     return _compile(tree, frozenset(known))
@@ -25,7 +25,7 @@ def read_expression(text: str, known: Iterable[str]) -> Expression:
 
 def names_in(text: str) -> frozenset[str]:
     """The criterion names that an expression uses."""
-    return frozenset(node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name))
+    return frozenset(node.id for node in ast.walk(ast.parse(f"({text})", mode="eval")) if isinstance(node, ast.Name))
 
 
 def _compile(node: ast.expr, known: frozenset[str]) -> Expression:

@@ -12,7 +12,7 @@ import msgspec
 from cds_service.coding import Coding, Vocabulary
 from cds_service.derive.findings import FindingKnowledge
 from cds_service.derive.risk_domains import DomainKnowledge
-from cds_service.derive.steroid_exposure import SteroidKnowledge
+from cds_service.derive.steroid_knowledge import SteroidKnowledge
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.code_tables import CodeTables, load_code_tables
 from cds_service.rule_engine.model import Criterion, Rule
@@ -30,6 +30,7 @@ class Knowledge(msgspec.Struct, frozen=True):
 
     folder: Path
     rules: RuleBook
+    gate_criteria: Mapping[str, Criterion]
     tables: CodeTables
     steroids: SteroidKnowledge
     findings: FindingKnowledge
@@ -80,7 +81,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
         tiers=tiers,
     )
     expired = tuple(c.rule.id for c in rules if c.rule.review_by < today)
-    return Knowledge(folder, book, tables, steroids, findings, domains, pack_hash(folder), expired)
+    return Knowledge(folder, book, gates, tables, steroids, findings, domains, pack_hash(folder), expired)
 
 
 def pack_hash(folder: Path) -> str:

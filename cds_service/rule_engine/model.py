@@ -26,7 +26,7 @@ class _Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 # --- what rules/<rule-id>/rule.toml says -----------------------------------------------------------------------------
 
 
-class Criterion(_Written):
+class Criterion(_Written, frozen=True, kw_only=True):
     """One named question about the record. Exactly one of the first group says what is asked; the rest narrow it.
 
     ``when`` joins other criteria by name into one.
@@ -78,7 +78,7 @@ class Criterion(_Written):
     ended_within_days: int | None = None
 
 
-class Fires(_Written):
+class Fires(_Written, frozen=True, kw_only=True):
     """One way in which a rule fires. The first whose ``when`` is true decides the indicator and the wording.
 
     ``own_trigger`` overrides the rule's; ``carried`` lets a rule of ``carried_by`` show it on its card (A-25, B-29).
@@ -93,7 +93,7 @@ class Fires(_Written):
     carried: bool = False
 
 
-class Suppression(_Written):
+class Suppression(_Written, frozen=True, kw_only=True):
     """A reason to stay silent although the rule would fire. ``silences``: its findings stay taken (B-28, B-63)."""
 
     reason: str
@@ -101,7 +101,7 @@ class Suppression(_Written):
     silences: bool = False
 
 
-class Offer(_Written):
+class Offer(_Written, frozen=True, kw_only=True):
     """An order of ``rules/orders.toml`` that the card suggests, when ``when`` holds (or always)."""
 
     order: str
@@ -110,14 +110,14 @@ class Offer(_Written):
     second: bool = False
 
 
-class Advice(_Written):
+class Advice(_Written, frozen=True, kw_only=True):
     """A line of advice on the card that no order can carry, when ``when`` holds (or always)."""
 
     text: str
     when: str | None = None
 
 
-class Evidence(_Written):
+class Evidence(_Written, frozen=True, kw_only=True):
     """A source of the rule and whether it was read: seen, seen second-hand, unconfirmed."""
 
     citation: str
@@ -125,7 +125,7 @@ class Evidence(_Written):
     url: str | None = None
 
 
-class SourceAttributes(_Written):
+class SourceAttributes(_Written, frozen=True, kw_only=True):
     """The ONC (b)(11) source attributes of a rule: what it is based on and which traits of a person it uses."""
 
     bibliography: str
@@ -144,7 +144,7 @@ class SourceAttributes(_Written):
     uses_health_status_assessments: bool
 
 
-class Rule(_Written):
+class Rule(_Written, frozen=True, kw_only=True):
     """One rule file. ``number`` is R01-R25 of the clinical specification, ``claims`` its S-numbers.
 
     ``own_trigger``: the tier neither silences nor caps it (A-02). ``pattern_tier``: its pattern alone makes tier 3.

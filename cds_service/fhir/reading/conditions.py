@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from cds_service.fhir.datatypes import Concept
+from cds_service.fhir.reading.codes import DISPLAY_LIMIT
 from cds_service.fhir.reading.identity import reference_of
 from cds_service.fhir.reading.reading import AHEAD, NO_KNOWN_CODE, Reading
 from cds_service.fhir.resources import Condition, FamilyMemberHistory
@@ -60,6 +61,7 @@ def read_family_history(
     codes = reading.codes
     relation = codes.first_coding(resource.relationship)
     relationship = relation.code if relation else (resource.relationship or Concept()).text
+    relationship = relationship[:DISPLAY_LIMIT] if relationship else None
     conditions = resource.condition or ()
     if conditions and not any(codes.knows(condition.code) for condition in conditions):
         reading.notes.set_aside(resource, full_url, NO_KNOWN_CODE)

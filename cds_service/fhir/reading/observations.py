@@ -21,6 +21,7 @@ _RANGES = msgspec.json.Decoder(list[ReferenceRange] | None)
 _UCUM = "http://unitsofmeasure.org"
 _RANGE_TEXT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*[-–]\s*(\d{1,9}(?:\.\d{1,9})?)\s*(\S{0,20})\s*")
 _RANGE_TEXT_LIMIT = 80
+_UNIT_LIMIT = 40
 
 
 def read_observation(resource: Observation, full_url: str | None, reading: Reading) -> tuple[ObservationEntry, ...]:
@@ -114,9 +115,9 @@ def _value(part: Observation | Measured, quantity: Quantity | None) -> tuple[flo
 
 def unit_of(quantity: Quantity) -> str | None:
     """The UCUM code, else the unit as written; a code of another system is used only when no unit is written."""
-    if quantity.code and quantity.system in (None, _UCUM):
-        return quantity.code
-    return quantity.unit or quantity.code
+    is_ucum = quantity.code and quantity.system in (None, _UCUM)
+    unit = quantity.code if is_ucum else quantity.unit or quantity.code
+    return unit[:_UNIT_LIMIT] if unit else None
 
 
 def _limits(ranges: list[ReferenceRange] | None, value: Quantity | None) -> tuple[float | None, float | None]:

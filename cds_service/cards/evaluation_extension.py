@@ -1,0 +1,41 @@
+"""``response.extension["org.atrophy-cds.evaluation"]``: every rule's answer and every source's state, for machines (P-23)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cds_service.record import Source
+from cds_service.rule_engine.model import Assessment, Evaluation
+
+NAME = "org.atrophy-cds.evaluation"
+
+
+def evaluation_extension(
+    evaluation: Evaluation, pack_hash: str, notes: Mapping[str, tuple[str, str]]
+) -> dict[str, Any]:
+    """The extension object. ``notes`` are the rules whose status the cards changed: id to (status, reason)."""
+    facts = evaluation.facts
+    return {
+        "asOf": facts.as_of.isoformat(timespec="seconds"),
+        "rulePack": pack_hash,
+        "tier": evaluation.tier_sentence or evaluation.tier,
+        "riskDomains": [domain.name for domain in facts.risk_domains],
+        "sources": [_source(source) for source in facts.record.sources.values()],
+        "rules": [_rule(assessment, notes) for assessment in evaluation.assessments],
+    }
+
+
+def _source(source: Source) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": source.name, "origin": source.origin, "state": source.state.value}
+    if source.cause:
+        shown["cause"] = source.cause
+    if source.set_aside:
+        shown["setAside"] = [{"reference": s.reference, "reason": s.reason} for s in source.set_aside]
+    return shown
+
+
+def _rule(assessment: Assessment, notes: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    rule = assessment.rule
+    status, reason = notes.get(rule.id, (assessment.status.value, assessment.reason))
+    return {"id": rule.id, "version": rule.version, "status": status, "reason": reason}

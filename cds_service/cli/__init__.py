@@ -1,0 +1,74 @@
+"""The command ``atrophy-cds``: arguments only; each command's work is in the module of its name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from cds_service import __version__
+from cds_service.cli import check_rules as checking
+from cds_service.cli import docs as documents
+from cds_service.cli import evaluate as evaluating
+from cds_service.cli import serve as serving
+from cds_service.errors import AtrophyCdsError
+
+CANNOT_START = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="atrophy-cds")
+def commands() -> None:
+    """Clinical decision support for muscle atrophy, over CDS Hooks and FHIR R4."""
+
+
+@commands.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
+@click.option("--open", "open_mode", is_flag=True, help="No authentication, loopback only: for trying it out.")
+@click.option("--profile", default=None, help="With --open: the client profile that shapes the cards.")
+@click.option("--allow-origin", multiple=True, help="With --open: one more web origin that may call.")
+def serve(**options: object) -> None:
+    """Answer CDS Hooks calls."""
+    serving.serve(serving.ServeOptions(**options))  # type: ignore[arg-type]  # click has checked the types
+
+
+@commands.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+def demo(port: int) -> None:
+    """Serve the synthetic patients of fixtures/ with a chart page, on this machine only."""
+    serving.serve(serving.ServeOptions(port=port, open_mode=True, demo=True))
+
+
+@commands.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--as-of", default=None, help="DATE (its end in the site's zone), DATETIME, or newest.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per patient, then a summary.")
+def evaluate(files: tuple[Path, ...], as_of: str | None, as_json: bool) -> None:
+    """Evaluate patient Bundles, NDJSON (also gzipped) or whole hook requests, and say why."""
+    sys.exit(evaluating.evaluate(files, as_of, as_json=as_json))
+
+
+@commands.command("check-rules")
+@click.option("--rules", default=None, type=click.Path(file_okay=False, path_type=Path), help="Another rules folder.")
+def check_rules(rules: Path | None) -> None:
+    """Validate rules/ and run every worked patient."""
+    sys.exit(checking.check_rules(rules))
+
+
+@commands.command()
+@click.option("--check", is_flag=True, help="Change nothing; fail when a page is not current.")
+def docs(check: bool) -> None:
+    """Write the generated pages of docs/."""
+    sys.exit(documents.write_docs(check=check))
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line on standard error and exit status 2."""
+    try:
+        commands()
+    except AtrophyCdsError as error:
+        click.echo(f"atrophy-cds: {error}", err=True)
+        sys.exit(CANNOT_START)

@@ -1,0 +1,141 @@
+"""``atrophy-cds docs``: the pages of ``docs/`` that are made from ``rules/``, so that they cannot drift."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+
+import click
+
+from cds_service.cards.knowledge import CardDeck, load_deck
+from cds_service.cases import Case, load_cases
+from cds_service.rule_engine.expression import names_in
+from cds_service.rule_engine.loader import Knowledge, load_knowledge
+from cds_service.rule_engine.model import Criterion, Rule
+from cds_service.settings import Settings
+
+NOT_CURRENT = 1
+HEAD = """# The rules
+
+*Made from `rules/` by `make fix`. Do not edit.*
+
+Decision support, not diagnosis: every card is a prompt to a licensed clinician, who can see and check what it rests on.
+No card says that a patient has or lacks a disease, no card starts or stops a drug, and no card does not mean low risk.
+"""
+
+
+def write_docs(*, check: bool) -> int:
+    """Write each generated page; with ``check`` only compare. 0, or 1 when a page was not current."""
+    folder = Settings.from_environment().rules_dir
+    docs = folder.parent / "docs"
+    stale = 0
+    for name, render in PAGES.items():
+        text, path = render(folder), docs / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        if check:
+            click.echo(f"docs/{name} is not current: run make fix", err=True)
+            stale = NOT_CURRENT
+        else:
+            docs.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return stale
+
+
+def rules_page(folder: Path) -> str:
+    """``docs/rules.md``: each rule in plain sentences, with its evidence and worked patients."""
+    knowledge, deck = load_knowledge(folder, date.today()), load_deck(folder)
+    cases: dict[str, list[Case]] = defaultdict(list)
+    for rule_id, case in load_cases(folder):
+        cases[rule_id].append(case)
+    parts = [HEAD, *_overview(knowledge)]
+    for compiled in knowledge.rules.by_number:
+        parts += _rule(compiled.rule, knowledge, deck, cases[compiled.rule.id])
+    return "\n".join(parts) + "\n"
+
+
+PAGES: Mapping[str, Callable[[Path], str]] = {"rules.md": rules_page}
+
+
+def _overview(knowledge: Knowledge) -> Iterator[str]:
+    yield "| No. | Rule | Card | Clinically reviewed | Review by |"
+    yield "|---|---|---|---|---|"
+    for compiled in knowledge.rules.by_number:
+        rule = compiled.rule
+        indicators = ", ".join(dict.fromkeys(fires.indicator for fires in rule.fires))
+        reviewed = rule.checker or "**not clinically reviewed**"
+        yield f"| {rule.number} | [{rule.title}](#{_anchor(rule)}) | {rule.group}: {indicators} | {reviewed} | {rule.review_by} |"
+    yield ""
+
+
+def _anchor(rule: Rule) -> str:
+    text = f"{rule.number} {rule.title}".lower()
+    return "".join(c for c in text.replace(" ", "-") if c.isalnum() or c == "-")
+
+
+def _rule(rule: Rule, knowledge: Knowledge, deck: CardDeck, cases: list[Case]) -> Iterator[str]:
+    yield f"## {rule.number} {rule.title}\n"
+    yield f"`{rule.id}` version {rule.version}; owner {rule.owner}; checked by: {rule.checker or 'nobody yet'}.\n"
+    criteria = {**knowledge.gate_criteria, **rule.criteria}
+    yield "**It fires**\n"
+    for fires in rule.fires:
+        yield f"- *{fires.indicator}* ({fires.name}): {_in_words(fires.when)}."
+        yield f'  Card: "{fires.summary or rule.summary}"'
+    yield "\n**It stays silent although it would fire**\n"
+    for suppression in rule.suppressed:
+        yield f"- {suppression.reason}: {_in_words(suppression.when)}."
+    if not rule.passes_hospice:
+        yield "- hospice-care: hospice or terminal care is recorded (G10)."
+    if rule.youngest:
+        yield f"- It is not for patients under {rule.youngest} years (G11)."
+    yield "\n**The words above mean**\n"
+    for name in _used(rule, criteria):
+        criterion = criteria[name]
+        yield f"- *{_words(name)}*: {criterion.says}{_sets(criterion, knowledge)}."
+    yield "\n**It offers**\n"
+    for offer in rule.offers:
+        when = f", when {_in_words(offer.when)}" if offer.when else ""
+        yield f"- {deck.orders.label(offer.order)}{when}."
+    for advice in rule.advice:
+        when = f" (when {_in_words(advice.when)})" if advice.when else ""
+        yield f'- "{advice.text}"{when}'
+    yield "\n**Evidence**\n"
+    for evidence in rule.evidence:
+        yield f"- {evidence.citation} ({evidence.status})"
+    yield f"\nRulings used: {', '.join(rule.rulings)}. Claims of the mission document: {', '.join(rule.claims)}.\n"
+    yield "| Worked patient | | Must come out |"
+    yield "|---|---|---|"
+    for case in cases:
+        expected = "; ".join(f"{rule_id}: {answer}" for rule_id, answer in case.expect.items())
+        yield f"| {case.id} | {case.title} | {expected} |"
+    yield ""
+
+
+def _in_words(expression: str) -> str:
+    return " ".join(_words(part) for part in expression.split())
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _used(rule: Rule, criteria: Mapping[str, Criterion]) -> list[str]:
+    """Every criterion that the rule's expressions reach, in reading order."""
+    found: dict[str, None] = {}
+    waiting = [f.when for f in rule.fires] + [s.when for s in rule.suppressed]
+    waiting += [text for o in (*rule.offers, *rule.advice) if (text := o.when)]
+    while waiting:
+        for name in sorted(names_in(waiting.pop(0))):
+            if name not in found:
+                found[name] = None
+                inner = criteria[name].when
+                waiting += [inner] if inner else []
+    return list(found)
+
+
+def _sets(criterion: Criterion, knowledge: Knowledge) -> str:
+    names = (*criterion.condition, *criterion.done, *criterion.visit, *criterion.family_history)
+    titles = [knowledge.tables.entries[name].title for name in names if name in knowledge.tables.entries]
+    return f" (value sets: {'; '.join(titles)})" if titles else ""

@@ -1,0 +1,110 @@
+"""``atrophy-cds serve`` and ``demo``: gunicorn with threads, or a refusal to start with its reason (P-24)."""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+import msgspec
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from cds_service.app import create_app
+from cds_service.errors import SettingsError
+from cds_service.rule_engine.loader import load_knowledge
+from cds_service.settings import Settings
+
+THREADS = 8  # enough to wait for FHIR servers; more only lengthen the tail
+NOT_OPEN = (
+    "CDS Clients cannot be configured yet, so only --open can start the service: "
+    "no authentication, this machine only, for trying it out."
+)
+NOT_LOOPBACK = "--open accepts calls from anybody, so it listens on a loopback address only (127.0.0.1, ::1, localhost)."
+
+
+class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of ``serve``. Host and port default to 127.0.0.1:8000."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    open_mode: bool = False
+    profile: str | None = None
+    allow_origin: tuple[str, ...] = ()
+    demo: bool = False
+
+
+def serve(options: ServeOptions) -> None:
+    """Check what was asked, then run until stopped. Raises SettingsError when the service must not start."""
+    if not options.open_mode:
+        raise SettingsError(NOT_OPEN)
+    if not _is_loopback(options.host):
+        raise SettingsError(NOT_LOOPBACK)
+    settings = _settings(options)
+    knowledge = load_knowledge(settings.rules_dir, settings.today())
+    for rule_id in knowledge.expired:
+        click.echo(f"warning: the review date of rule {rule_id} has passed", err=True)
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    click.echo(f"Chart page:  http://{host}:{options.port}/   (synthetic patients)")
+    click.echo(f"CDS Hooks:   http://{host}:{options.port}/cds-services")
+    click.echo("Decision support, not diagnosis. The rules are not clinically reviewed.")
+    _Server(lambda: create_app(settings), f"{host}:{options.port}", options.workers).run()
+
+
+def _settings(options: ServeOptions) -> Settings:
+    settings = Settings.from_environment()
+    return msgspec.structs.replace(
+        settings,
+        open=True,
+        demo=options.demo or settings.demo,
+        profile=options.profile or settings.profile,
+        allow_origins=(*settings.allow_origins, *options.allow_origin),
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn, configured here and nowhere else. Each worker makes its own app after the fork."""
+
+    def __init__(self, make_app: Callable[[], Flask], bind: str, workers: int) -> None:
+        self._make_app = make_app
+        self._options: dict[str, Any] = {
+            "bind": bind,
+            "workers": workers,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "keepalive": 75,
+            "graceful_timeout": 10,
+            "control_socket_disable": True,
+            "loglevel": "warning",
+            "proc_name": "atrophy-cds",
+            "post_worker_init": _calm_the_collector,
+            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108 - heartbeat file only
+        }
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._make_app()
+
+
+def _calm_the_collector(_worker: object) -> None:
+    """What is there after the start stays: keep the cyclic collector off it, and off the path of a call."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

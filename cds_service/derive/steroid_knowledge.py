@@ -1,0 +1,153 @@
+"""What ``rules/steroids.toml`` says about systemic glucocorticoids, as frozen values; names are the keys of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the file: an unknown or missing key stops the start."""
+
+
+class Ingredients(_Table):
+    """Groups of ingredients, by their names in ``equivalents``."""
+
+    fluorinated: frozenset[str]
+    equivalence_disputed: frozenset[str]
+    route_uncertain: frozenset[str]
+
+
+class Systemic(_Table):
+    """Words or value sets that say systemic or local."""
+
+    systemic: frozenset[str]
+    local: frozenset[str]
+
+
+class CountedStatus(_Table):
+    """Status values that count, by resource type (section 5, step 2; B-31)."""
+
+    MedicationStatement: frozenset[str]
+    MedicationRequest: frozenset[str]
+    MedicationDispense: frozenset[str]
+    MedicationAdministration: frozenset[str]
+    needs_dispense: frozenset[str]
+    order_intents: frozenset[str]
+
+
+class Durations(_Table):
+    """Days: what an order without duration is taken for (B-31, B-70), gaps that a course bridges, weekly dosing."""
+
+    assumed_days: int
+    assumed_within_days: int
+    bridged_gap_days: int
+    dispensed_gap_days: int
+    weekly_from_days: float
+
+
+class Units(_Table):
+    """Lower-case unit -> how many mg, mL or solid oral units one of it is."""
+
+    mg: Mapping[str, float]
+    mL: Mapping[str, float]  # noqa: N815 - the UCUM spelling
+    tablet: Mapping[str, float]
+
+
+class TimingCode(_Table):
+    """``times`` doses in ``days`` days."""
+
+    times: float
+    days: float
+
+
+class Replacement(_Table):
+    """Hydrocortisone replacement in adrenal insufficiency is no exposure."""
+
+    ingredient: str
+    at_most_daily_mg: float
+    condition_sets: frozenset[str]
+
+
+class LongTermUse(_Table):
+    """Value sets of conditions that say "long-term systemic steroid" and nothing else (A-08)."""
+
+    condition_sets: frozenset[str]
+
+
+class PulseLimits(_Table):
+    """What an intravenous pulse is: mg prednisone equivalent a day, for so many days (A-03, B-96)."""
+
+    at_least_daily_mg: float
+    at_most_days: int
+
+
+class Windows(_Table):
+    """Calendar days, both ends in (A-04)."""
+
+    ended_days: int
+    current_days: int
+    recent_days: int
+    year_days: int
+
+
+class LowLimits(_Table):
+    """GC1."""
+
+    burst_at_most_days: int
+    bursts: int
+
+
+class ModerateLimits(_Table):
+    """GC2: mg prednisone equivalent."""
+
+    daily_mg: float
+    days: int
+    fluorinated_daily_mg: float
+    fluorinated_days: int
+    year_mg: float
+
+
+class HighLimits(_Table):
+    """GC3: mg prednisone equivalent, except ``ingredient_daily_mg``, which is that ingredient as written."""
+
+    daily_mg: float
+    days: int
+    ingredient: str
+    ingredient_daily_mg: float
+    ingredient_days: int
+    year_mg: float
+
+
+class SteroidKnowledge(_Table):
+    """The whole file. ``equivalents``: mg of an ingredient that equal ``reference_mg`` of prednisone."""
+
+    version: str
+    owner: str
+    checker: str
+    review_by: str
+    sources: tuple[str, ...]
+    reference_mg: float
+    local_route_words: tuple[str, ...]
+    equivalents: Mapping[str, float]
+    ingredients: Ingredients
+    text_names: Mapping[str, str]
+    route_texts: Systemic
+    route_sets: Systemic
+    form_sets: Systemic
+    status: CountedStatus
+    durations: Durations
+    units: Units
+    timing_codes: Mapping[str, Mapping[str, TimingCode]]
+    replacement: Replacement
+    long_term_use: LongTermUse
+    pulse: PulseLimits
+    windows: Windows
+    low: LowLimits
+    moderate: ModerateLimits
+    high: HighLimits
+
+    def prednisone_mg(self, ingredient: str, mg: float) -> float:
+        """The prednisone equivalent of a dose, in mg; rounded so that 9.999999 is not below 10."""
+        return round(mg * self.reference_mg / self.equivalents[ingredient], 6)

@@ -1,0 +1,75 @@
+"""The tables as the program sees them; store/migrations makes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant, kept as UTC on every database; SQLite has no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        instant = value.astimezone(UTC)
+        return instant.replace(tzinfo=None) if dialect.name == "sqlite" else instant
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+# `patient` and `evidence` are keyed fingerprints (P-33): the tables name no patient.
+# `rules`, `evidence` and `suggestions` are JSON: [[id, version]], [fingerprint], {suggestion uuid: order key}.
+cards_shown = Table(
+    "cards_shown",
+    metadata,
+    Column("card", String(36), primary_key=True),
+    Column("client", String(255), nullable=False),
+    Column("patient", String(64), nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("indicator", String(8), nullable=False),
+    Column("suggestions", Text, nullable=False),
+    Column("shown_at", UtcDateTime, nullable=False),
+    Index("ix_cards_shown_client_patient", "client", "patient"),
+)
+
+# A repeat is the same card, outcome and time (C67). `accepted` is JSON: [suggestion uuid].
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("card", String(36), ForeignKey("cards_shown.card"), nullable=False),
+    Column("client", String(255), nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("outcome_timestamp", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("accepted", Text, nullable=False),
+    Column("reason_code", String(255)),
+    Column("reason_system", String(255)),
+    Column("comment", Text),
+    UniqueConstraint("card", "outcome", "outcome_timestamp", name="uq_feedback_card_outcome_time"),
+)

@@ -1,0 +1,1 @@
+"""The service over HTTP: what is asked, by whom, and how each answer is given."""
