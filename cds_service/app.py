@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from flask import Flask, Response
 
+from cds_service.errors import SettingsError
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.web import auth, call_log, errors
@@ -22,7 +23,7 @@ def utc_now() -> datetime:
 
 
 def create_app(
-    settings: Settings, *, clock: Clock | None = None, store: Store | None = None, service: CdsService
+    settings: Settings, *, clock: Clock | None = None, store: Store | None = None, service: CdsService | None = None
 ) -> Flask:
     """A Flask application that answers CDS Hooks calls.
 
@@ -32,6 +33,8 @@ def create_app(
     call_log.configure()
     clock = clock or utc_now
     store = store or open_store(settings)
+    if service is None:
+        raise SettingsError("No service is given to answer calls.")
     app = Flask("cds_service")
     app.extensions[STORE] = store
     # A redirect would lose a preflight and invite a browser elsewhere: a path answers as it is written, or 404.

@@ -62,8 +62,8 @@ class ValueSets:
         prefixes: Mapping[str, Iterable[tuple[str, frozenset[str]]]],
         system_aliases: Mapping[str, str],
     ) -> None:
-        self._exact = dict(exact)
         self._prefixes = {system: tuple(pairs) for system, pairs in prefixes.items()}
+        self._exact = {self._key(*coding): names for coding, names in exact.items()}
         self._aliases = dict(system_aliases)
         self.known_systems = frozenset({c.system for c in exact} | set(self._prefixes) | set(system_aliases))
         self._memo: dict[tuple[str, str], frozenset[str]] = {}
@@ -84,11 +84,16 @@ class ValueSets:
 
     def _look_up(self, system: str, code: str) -> frozenset[str]:
         system = self._aliases.get(system, system)
-        found = self._exact.get(Coding(system, code), NO_SETS)
+        key = self._key(system, code)
+        found = self._exact.get(key, NO_SETS)
         for prefix, names in self._prefixes.get(system, ()):
-            if code.replace(".", "").upper().startswith(prefix):
+            if key[1].startswith(prefix):
                 found |= names
         return found
+
+    def _key(self, system: str, code: str) -> tuple[str, str]:
+        """Systems with prefixes (ICD-10-CM) are compared without dots: some charts leave them out."""
+        return (system, code.replace(".", "").upper() if system in self._prefixes else code)
 
 
 class Sites(Mapping[Coding, Site]):

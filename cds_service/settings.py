@@ -6,6 +6,7 @@ import difflib
 import os
 import zoneinfo
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
@@ -76,6 +77,15 @@ class Settings(msgspec.Struct, frozen=True):
         _require(
             all(map(is_origin, self.allow_origins)), "allow_origins", "must list origins such as https://ehr.example"
         )
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        """The time zone of the site (A-65)."""
+        return zoneinfo.ZoneInfo(self.site_zone)
+
+    def today(self) -> date:
+        """The calendar day at the site."""
+        return datetime.now(self.zone).date()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -45,7 +45,7 @@ class Discovery(BaseModel):
     services: tuple[Service, ...]
 
 
-def discovery(prefetch: Mapping[str, str], profile: str = "cds-hooks-2.0", version: str = SPECIFICATION_3) -> bytes:
+def discovery_document(profile: str, prefetch: Mapping[str, str], version: str = SPECIFICATION_3) -> bytes:
     """The JSON document for clients of one profile; ``prefetch`` maps our keys to FHIR query templates (C13).
 
     ``version`` is the version of the specification told to clients of the profile ``cds-hooks-3.0``. The page says

@@ -1,4 +1,4 @@
-"""From when to when each kind of medication resource stands for exposure (section 5, step 3; B-31, B-60, B-70, B-85)."""
+"""From when to when each kind of medication resource means exposure (section 5, step 3; B-31, B-60, B-70, B-85)."""
 
 from __future__ import annotations
 
@@ -68,18 +68,23 @@ def _statement(entry: MedicationEntry, setting: Setting) -> Phases:
         return UNDATED
     if start.is_future(setting.as_of):
         return NOT_STARTED
-    first = _first_day(start, today)
-    phases = _phases(entry, first, setting)
     if entry.end is not None:
         span = _span(start, entry.end, today)
         return list(close(_phases(entry, span[0], setting), span[1], today, exact=True)) if span else DATES_CONTRADICT
+    first = _first_day(start, today)
+    last, exact = _end_of_statement(entry, first, today)
+    return list(close(_phases(entry, first, setting), last, today, exact=exact))
+
+
+def _end_of_statement(entry: MedicationEntry, first: date, today: date) -> tuple[date, bool]:
+    """The last day of a statement that gives none, and whether it is known to end there (section 5, step 3; B-31)."""
     if entry.start is not None and not entry.is_period:
-        return list(close(phases, first, today))
+        return first, False  # effectiveDateTime: the bounds of its Dosage, else one day
     if entry.status == "active":
-        return list(close(phases, today, today))
+        return today, False
     if entry.start is None or entry.written is None:
-        return list(close(phases, first, today))
-    return list(close(phases, max(first, _first_day(entry.written, today)), today, exact=True))
+        return first, False
+    return max(first, _first_day(entry.written, today)), True
 
 
 def _request(entry: MedicationEntry, setting: Setting) -> Phases:

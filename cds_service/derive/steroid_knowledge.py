@@ -1,4 +1,4 @@
-"""What ``rules/steroids.toml`` says about systemic glucocorticoids, as frozen values; names are the keys of the file."""
+"""What ``rules/steroids.toml`` says about systemic glucocorticoids, as frozen values named like its keys."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One table of the file: an unknown or missing key stops the start."""
-
-
-class Ingredients(_Table):
+class Ingredients(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Groups of ingredients, by their names in ``equivalents``."""
 
     fluorinated: frozenset[str]
@@ -19,14 +15,14 @@ class Ingredients(_Table):
     route_uncertain: frozenset[str]
 
 
-class Systemic(_Table):
+class Systemic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Words or value sets that say systemic or local."""
 
     systemic: frozenset[str]
     local: frozenset[str]
 
 
-class CountedStatus(_Table):
+class CountedStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Status values that count, by resource type (section 5, step 2; B-31)."""
 
     MedicationStatement: frozenset[str]
@@ -37,7 +33,7 @@ class CountedStatus(_Table):
     order_intents: frozenset[str]
 
 
-class Durations(_Table):
+class Durations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Days: what an order without duration is taken for (B-31, B-70), gaps that a course bridges, weekly dosing."""
 
     assumed_days: int
@@ -47,7 +43,7 @@ class Durations(_Table):
     weekly_from_days: float
 
 
-class Units(_Table):
+class Units(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Lower-case unit -> how many mg, mL or solid oral units one of it is."""
 
     mg: Mapping[str, float]
@@ -55,14 +51,14 @@ class Units(_Table):
     tablet: Mapping[str, float]
 
 
-class TimingCode(_Table):
+class TimingCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``times`` doses in ``days`` days."""
 
     times: float
     days: float
 
 
-class Replacement(_Table):
+class Replacement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Hydrocortisone replacement in adrenal insufficiency is no exposure."""
 
     ingredient: str
@@ -70,20 +66,20 @@ class Replacement(_Table):
     condition_sets: frozenset[str]
 
 
-class LongTermUse(_Table):
+class LongTermUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Value sets of conditions that say "long-term systemic steroid" and nothing else (A-08)."""
 
     condition_sets: frozenset[str]
 
 
-class PulseLimits(_Table):
+class PulseLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an intravenous pulse is: mg prednisone equivalent a day, for so many days (A-03, B-96)."""
 
     at_least_daily_mg: float
     at_most_days: int
 
 
-class Windows(_Table):
+class Windows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Calendar days, both ends in (A-04)."""
 
     ended_days: int
@@ -92,14 +88,14 @@ class Windows(_Table):
     year_days: int
 
 
-class LowLimits(_Table):
+class LowLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """GC1."""
 
     burst_at_most_days: int
     bursts: int
 
 
-class ModerateLimits(_Table):
+class ModerateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """GC2: mg prednisone equivalent."""
 
     daily_mg: float
@@ -109,7 +105,7 @@ class ModerateLimits(_Table):
     year_mg: float
 
 
-class HighLimits(_Table):
+class HighLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """GC3: mg prednisone equivalent, except ``ingredient_daily_mg``, which is that ingredient as written."""
 
     daily_mg: float
@@ -120,7 +116,7 @@ class HighLimits(_Table):
     year_mg: float
 
 
-class SteroidKnowledge(_Table):
+class SteroidKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. ``equivalents``: mg of an ingredient that equal ``reference_mg`` of prednisone."""
 
     version: str

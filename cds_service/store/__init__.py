@@ -1,5 +1,6 @@
 """What must survive a restart: the cards that were shown and what became of them."""
 
-from cds_service.store.cards import Answer, FeedbackCounts, ShownCard, Store
+from cds_service.store.cards import ShownCard, Store
+from cds_service.store.memory import Answer, PatientMemory
 
-__all__ = ["Answer", "FeedbackCounts", "ShownCard", "Store"]
+__all__ = ["Answer", "PatientMemory", "ShownCard", "Store"]

@@ -1,65 +1,45 @@
-"""The store: notes the cards shown, takes feedback about them, and tells what was answered before."""
+"""The store: notes the cards shown, takes feedback about them, and remembers both across restarts."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cds_service.cds_hooks.feedback import FeedbackItem, Outcome
+from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError
 from cds_service.store import connection as database
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
+from cds_service.store.memory import Answer, PatientMemory, reported_about
 from cds_service.store.schema import cards_shown, feedback
 
-_json = msgspec.json.encode
 _CHUNK = 500  # cards asked for at once: SQLite limits the number of variables in a statement
 
 
-class ShownCard(msgspec.Struct, frozen=True):
-    """One card of one answer.
+class ShownCard(Protocol):
+    """What the store keeps of a card. Evidence is kept only as keyed fingerprints (P-33, B-51)."""
 
-    ``patient`` and ``evidence`` are fingerprints of :meth:`Store.fingerprint`: over FHIR base and patient id, and one
-    per rule on the card, over what B-51 lists. ``rules`` are pairs of id and version. ``suggestions`` maps the uuid of
-    each suggestion to the key of its order.
-    """
+    @property
+    def uuid(self) -> str: ...
+    @property
+    def rules(self) -> Sequence[tuple[str, str]]:
+        """Id and version of every rule on the card."""
 
-    card: str
-    client: str
-    patient: str
-    rules: tuple[tuple[str, str], ...]
-    evidence: tuple[str, ...]
-    indicator: str
-    shown_at: datetime
-    suggestions: Mapping[str, str] = {}
+    @property
+    def evidence(self) -> Sequence[tuple[str, str]]:
+        """Per rule its id and what B-51 says identifies its evidence, as one text."""
 
-
-class Answer(msgspec.Struct, frozen=True):
-    """The latest thing a user did with a card about this evidence (A-16).
-
-    ``at`` is when, in UTC, never later than we heard of it. ``accepted_orders`` are keys of orders.
-    """
-
-    card: str
-    outcome: Outcome
-    at: datetime
-    reason_code: str | None = None
-    reason_system: str | None = None
-    accepted_orders: tuple[str, ...] = ()
-
-
-class FeedbackCounts(msgspec.Struct, frozen=True):
-    """What became of a batch: stored, already known (no effect), about a card this client was never shown (P-22)."""
-
-    stored: int = 0
-    repeated: int = 0
-    unknown: int = 0
+    @property
+    def indicator(self) -> str: ...
+    @property
+    def suggestions(self) -> Mapping[str, str]:
+        """The uuid of each suggestion and the key of its order."""
 
 
 class Store:
@@ -91,65 +71,50 @@ class Store:
         """A keyed fingerprint of texts, the same wherever the key is the same (P-33)."""
         return fingerprint(self._key, *parts)
 
-    def note_shown(self, cards: Sequence[ShownCard]) -> None:
-        """Keep the cards of one answer, before it is given."""
+    def memory(self, client: str, fhir_base: str, patient_id: str) -> PatientMemory:
+        """What this client was shown about a patient and what it answered; nothing is read before it is asked."""
+        return PatientMemory(self._engine, self.fingerprint, client, self.fingerprint(fhir_base, patient_id))
+
+    def note_shown(self, client: str, patient: str, cards: Sequence[ShownCard], shown_at: datetime) -> None:
+        """Keep the cards of one answer, before it is given. ``patient`` is the fingerprint of its memory."""
         if not cards:
             return
         rows = [
             {
-                "card": card.card,
-                "client": card.client,
-                "patient": card.patient,
-                "rules": _json(card.rules).decode(),
-                "evidence": _json(card.evidence).decode(),
+                "card": card.uuid,
+                "client": client,
+                "patient": patient,
+                "rules": _json(card.rules),
+                "evidence": _json([self.fingerprint(rule_id, text) for rule_id, text in card.evidence]),
                 "indicator": card.indicator,
-                "suggestions": _json(card.suggestions).decode(),
-                "shown_at": card.shown_at,
+                "suggestions": _json(card.suggestions),
+                "shown_at": shown_at,
             }
             for card in cards
         ]
         with database.writing(self._engine) as connection:
             connection.execute(_NOTE_SHOWN, rows)
 
-    def record_feedback(self, client: str, items: Sequence[FeedbackItem], received_at: datetime) -> FeedbackCounts:
-        """Keep what is new about cards that this client was shown; all of it or, when the database fails, nothing."""
+    def record_feedback(self, client: str, items: Sequence[FeedbackItem], received_at: datetime) -> dict[str, int]:
+        """Keep what is new about cards that this client was shown; all of it or, when the database fails, nothing.
+
+        Counts what was ``stored``, what was ``repeated`` and had no effect, and what was about a card ``unknown`` to
+        this client (P-22).
+        """
         with database.writing(self._engine) as connection:
             shown = _suggestions_of_cards(connection, client, {item.card for item in items})
             known = [item for item in items if item.card in shown]
             rows = [self._row(client, item, shown[item.card], received_at) for item in known]
             stored = connection.execute(self._add_feedback, rows).rowcount if rows else 0
-        return FeedbackCounts(stored, len(known) - stored, len(items) - len(known))
-
-    def answers_for(self, client: str, patient: str, evidence: Iterable[str]) -> dict[str, Answer]:
-        """The latest answer of this client about each evidence fingerprint of a patient; those without are left out."""
-        wanted = frozenset(evidence)
-        answers: dict[str, Answer] = {}
-        with self._engine.connect() as connection:
-            rows = connection.execute(_ANSWERS, {"of_client": client, "of_patient": patient}).all()
-        for row in rows:  # oldest first: a later answer replaces an earlier one
-            answer = None
-            for mark in msgspec.json.decode(row.evidence, type=list[str]):
-                if mark in wanted:
-                    answers[mark] = answer = answer or _answer(row)
-        return answers
-
-    def first_shown(self, client: str, patient: str, evidence: Iterable[str]) -> dict[str, datetime]:
-        """When each evidence of a patient was first shown to this client; those never shown are left out (B-25)."""
-        wanted = frozenset(evidence)
-        first: dict[str, datetime] = {}
-        with self._engine.connect() as connection:
-            rows = connection.execute(_SHOWN, {"of_client": client, "of_patient": patient}).all()
-        for row in rows:
-            for mark in wanted.intersection(msgspec.json.decode(row.evidence, type=list[str])):
-                first.setdefault(mark, row.shown_at)
-        return first
+        return {"stored": stored, "repeated": len(known) - stored, "unknown": len(items) - len(known)}
 
     def feedback_about(self, card: str) -> tuple[Answer, ...]:
         """Everything that was reported about one card, oldest first."""
-        with self._engine.connect() as connection:
-            return tuple(map(_answer, connection.execute(_ABOUT_CARD, {"of_card": card})))
+        return reported_about(self._engine, card)
 
-    def _row(self, client: str, item: FeedbackItem, suggestions: Mapping[str, str], received_at: datetime) -> _Row:
+    def _row(
+        self, client: str, item: FeedbackItem, suggestions: Mapping[str, str], received_at: datetime
+    ) -> dict[str, Any]:
         comment = html.escape(item.comment) if self._keep_comments and item.comment else None  # T20: stored escaped
         return {
             "card": item.card,
@@ -157,33 +122,18 @@ class Store:
             "outcome": item.outcome,
             "outcome_timestamp": item.outcome_timestamp,
             "received_at": received_at,
-            "accepted": _json([uuid for uuid in item.accepted_suggestions if uuid in suggestions]).decode(),
+            "accepted": _json([uuid for uuid in item.accepted_suggestions if uuid in suggestions]),
             "reason_code": item.reason_code,
             "reason_system": item.reason_system,
             "comment": comment,
         }
 
 
-_Row = dict[str, Any]
-
 _NOTE_SHOWN = cards_shown.insert()
-_OF_PATIENT = (cards_shown.c.client == bindparam("of_client"), cards_shown.c.patient == bindparam("of_patient"))
-_REPORTED = select(
-    feedback.c.card,
-    feedback.c.outcome,
-    feedback.c.outcome_timestamp,
-    feedback.c.received_at,
-    feedback.c.reason_code,
-    feedback.c.reason_system,
-    feedback.c.accepted,
-    cards_shown.c.suggestions,
-    cards_shown.c.evidence,
-).join_from(feedback, cards_shown)
-_ANSWERS = _REPORTED.where(*_OF_PATIENT).order_by(feedback.c.outcome_timestamp, feedback.c.id)
-_ABOUT_CARD = _REPORTED.where(feedback.c.card == bindparam("of_card")).order_by(
-    feedback.c.outcome_timestamp, feedback.c.id
-)
-_SHOWN = select(cards_shown.c.evidence, cards_shown.c.shown_at).where(*_OF_PATIENT).order_by(cards_shown.c.shown_at)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _suggestions_of_cards(connection: Connection, client: str, cards: set[str]) -> dict[str, dict[str, str]]:
@@ -197,16 +147,3 @@ def _suggestions_of_cards(connection: Connection, client: str, cards: set[str]) 
         for row in connection.execute(query):
             found[row.card] = msgspec.json.decode(row.suggestions, type=dict[str, str])
     return found
-
-
-def _answer(row: Any) -> Answer:
-    orders = msgspec.json.decode(row.suggestions, type=dict[str, str])
-    accepted = msgspec.json.decode(row.accepted, type=list[str])
-    return Answer(
-        card=row.card,
-        outcome=row.outcome,
-        at=min(row.outcome_timestamp, row.received_at),
-        reason_code=row.reason_code,
-        reason_system=row.reason_system,
-        accepted_orders=tuple(orders[uuid] for uuid in accepted if uuid in orders),
-    )

@@ -1,4 +1,4 @@
-"""One line of JSON per call: who, which rules, how many, how long. Never patient data, a token or foreign text (T10)."""
+"""One line of JSON per call: who, which rules, how many, how long; never patient data, tokens or foreign text (T10)."""
 
 from __future__ import annotations
 
