@@ -137,7 +137,7 @@ def moment(text: str, as_of: datetime) -> str:
 
 def load_cases(folder: Path) -> tuple[tuple[str, Case], ...]:
     """Rule id and case, of every ``cases.toml``. Raises RuleFileError with the place of what is wrong."""
-    found = []
+    found: list[tuple[str, Case]] = []
     for path in sorted(folder.glob("*/cases.toml")):
         written = read_toml(path).get("case")
         if not isinstance(written, list) or not written:
@@ -159,12 +159,8 @@ def differences(case: Case, evaluation: Evaluation) -> Iterator[str]:
         elif (got := _said(answers[rule_id], expected)) != expected:
             yield f"{rule_id}: {expected} expected, {got} came"
     offered = {o.order for a in evaluation.fired for o in a.offers}
-    for order in case.offers:
-        if order not in offered:
-            yield f"{order} should be offered"
-    for order in case.does_not_offer:
-        if order in offered:
-            yield f"{order} should not be offered"
+    yield from (f"{order} should be offered" for order in case.offers if order not in offered)
+    yield from (f"{order} should not be offered" for order in case.does_not_offer if order in offered)
     level = evaluation.facts.exposure.level
     if case.steroid_level is not None and level != case.steroid_level:
         yield f"steroid level GC{case.steroid_level} expected, GC{level} came"

@@ -132,9 +132,7 @@ class MedicationEntry(msgspec.Struct, frozen=True, gc=False):
     """
 
     reference: str
-    resource_type: Literal[
-        "MedicationStatement", "MedicationRequest", "MedicationDispense", "MedicationAdministration"
-    ]
+    resource_type: Literal["MedicationStatement", "MedicationRequest", "MedicationDispense", "MedicationAdministration"]
     sets: frozenset[str]
     coding: Coding | None
     display: str
@@ -180,7 +178,7 @@ class ObservationEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class ActivityEntry(msgspec.Struct, frozen=True, gc=False):
-    """Something done, reported, ordered or planned: Procedure, DiagnosticReport, ServiceRequest or CarePlan activity."""
+    """Something done, reported, ordered or planned: Procedure, DiagnosticReport, ServiceRequest, CarePlan activity."""
 
     reference: str
     resource_type: Literal["Procedure", "DiagnosticReport", "ServiceRequest", "CarePlan"]

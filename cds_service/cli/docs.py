@@ -46,7 +46,7 @@ def write_docs(*, check: bool) -> int:
 
 def rules_page(folder: Path) -> str:
     """``docs/rules.md``: each rule in plain sentences, with its evidence and worked patients."""
-    knowledge, deck = load_knowledge(folder, date.today()), load_deck(folder)
+    knowledge, deck = load_knowledge(folder, date.min), load_deck(folder)
     cases: dict[str, list[Case]] = defaultdict(list)
     for rule_id, case in load_cases(folder):
         cases[rule_id].append(case)
@@ -66,7 +66,8 @@ def _overview(knowledge: Knowledge) -> Iterator[str]:
         rule = compiled.rule
         indicators = ", ".join(dict.fromkeys(fires.indicator for fires in rule.fires))
         reviewed = rule.checker or "**not clinically reviewed**"
-        yield f"| {rule.number} | [{rule.title}](#{_anchor(rule)}) | {rule.group}: {indicators} | {reviewed} | {rule.review_by} |"
+        title = f"[{rule.title}](#{_anchor(rule)})"
+        yield f"| {rule.number} | {title} | {rule.group}: {indicators} | {reviewed} | {rule.review_by} |"
     yield ""
 
 
@@ -78,7 +79,21 @@ def _anchor(rule: Rule) -> str:
 def _rule(rule: Rule, knowledge: Knowledge, deck: CardDeck, cases: list[Case]) -> Iterator[str]:
     yield f"## {rule.number} {rule.title}\n"
     yield f"`{rule.id}` version {rule.version}; owner {rule.owner}; checked by: {rule.checker or 'nobody yet'}.\n"
-    criteria = {**knowledge.gate_criteria, **rule.criteria}
+    yield from _when(rule, knowledge)
+    yield from _offers(rule, deck)
+    yield "\n**Evidence**\n"
+    for evidence in rule.evidence:
+        yield f"- {evidence.citation} ({evidence.status})"
+    yield f"\nRulings used: {', '.join(rule.rulings)}. Claims of the mission document: {', '.join(rule.claims)}.\n"
+    yield "| Worked patient | | Must come out |"
+    yield "|---|---|---|"
+    for case in cases:
+        expected = "; ".join(f"{rule_id}: {answer}" for rule_id, answer in case.expect.items())
+        yield f"| {case.id} | {case.title} | {expected} |"
+    yield ""
+
+
+def _when(rule: Rule, knowledge: Knowledge) -> Iterator[str]:
     yield "**It fires**\n"
     for fires in rule.fires:
         yield f"- *{fires.indicator}* ({fires.name}): {_in_words(fires.when)}."
@@ -91,9 +106,12 @@ def _rule(rule: Rule, knowledge: Knowledge, deck: CardDeck, cases: list[Case]) -
     if rule.youngest:
         yield f"- It is not for patients under {rule.youngest} years (G11)."
     yield "\n**The words above mean**\n"
+    criteria = {**knowledge.gate_criteria, **rule.criteria}
     for name in _used(rule, criteria):
-        criterion = criteria[name]
-        yield f"- *{_words(name)}*: {criterion.says}{_sets(criterion, knowledge)}."
+        yield f"- *{_words(name)}*: {criteria[name].says}{_sets(criteria[name], knowledge)}."
+
+
+def _offers(rule: Rule, deck: CardDeck) -> Iterator[str]:
     yield "\n**It offers**\n"
     for offer in rule.offers:
         when = f", when {_in_words(offer.when)}" if offer.when else ""
@@ -101,16 +119,6 @@ def _rule(rule: Rule, knowledge: Knowledge, deck: CardDeck, cases: list[Case]) -
     for advice in rule.advice:
         when = f" (when {_in_words(advice.when)})" if advice.when else ""
         yield f'- "{advice.text}"{when}'
-    yield "\n**Evidence**\n"
-    for evidence in rule.evidence:
-        yield f"- {evidence.citation} ({evidence.status})"
-    yield f"\nRulings used: {', '.join(rule.rulings)}. Claims of the mission document: {', '.join(rule.claims)}.\n"
-    yield "| Worked patient | | Must come out |"
-    yield "|---|---|---|"
-    for case in cases:
-        expected = "; ".join(f"{rule_id}: {answer}" for rule_id, answer in case.expect.items())
-        yield f"| {case.id} | {case.title} | {expected} |"
-    yield ""
 
 
 def _in_words(expression: str) -> str:

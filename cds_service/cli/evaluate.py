@@ -27,12 +27,13 @@ from cds_service.partial_date import end_of_day
 from cds_service.prefetch import payloads_from_prefetch
 from cds_service.record import SetAside, SourceState
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
-from cds_service.rule_engine.model import Status
+from cds_service.rule_engine.model import Evaluation, Status
 from cds_service.service import Advice, advise
 from cds_service.settings import Settings
 
 NEWEST = "newest"
 FAILED = 1
+MANY = 2  # patients: from here on progress is shown
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -51,13 +52,13 @@ def evaluate(files: tuple[Path, ...], as_of: str | None, *, as_json: bool) -> in
     settings = Settings.from_environment()
     zone = ZoneInfo(settings.site_zone)
     moment = _moment(as_of, zone)
-    knowledge = load_knowledge(settings.rules_dir, date.today())
+    knowledge = load_knowledge(settings.rules_dir, datetime.now(zone).date())
     deck = load_deck(settings.rules_dir)
     patients = list(read_patient_files(files))
     console = Console(stderr=True)
     judged = [
         _judge(patient, moment, zone, knowledge, deck)
-        for patient in track(patients, "Evaluating", console=console, disable=len(patients) < 2)
+        for patient in track(patients, "Evaluating", console=console, disable=len(patients) < MANY)
     ]
     printer = _print_json if as_json else _print_text
     printer(judged, knowledge)
@@ -79,9 +80,7 @@ def _moment(text: str | None, zone: tzinfo) -> datetime | str:
     return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
 
 
-def _judge(
-    patient: PatientFile, moment: datetime | str, zone: tzinfo, knowledge: Knowledge, deck: CardDeck
-) -> Judged:
+def _judge(patient: PatientFile, moment: datetime | str, zone: tzinfo, knowledge: Knowledge, deck: CardDeck) -> Judged:
     if patient.patient_id is None:
         return Judged(patient.label, None, None, None, patient.unassigned)
     try:
@@ -163,7 +162,7 @@ def _print_text(judged: list[Judged], knowledge: Knowledge) -> None:
     summary = _summary(judged)
     table = Table("Summary", "", title=None)
     for name, value in summary.items():
-        for row in ([(name, value)] if not isinstance(value, dict) else list(value.items())):
+        for row in [(name, value)] if not isinstance(value, dict) else list(value.items()):
             table.add_row(str(row[0]), str(row[1]))
     console.print(table)
 
@@ -173,18 +172,25 @@ def _lines(one: Judged) -> Iterator[str]:
         yield f"could not be judged: {one.problem}"
     for aside in one.set_aside:
         yield f"set aside: {aside.reference}: {aside.reason}"
-    if one.advice is None:
-        return
-    facts = one.advice.evaluation.facts
-    yield f"as of {facts.as_of.isoformat(timespec='seconds')}; {one.advice.evaluation.tier_sentence}"
+    if one.advice is not None:
+        yield from _fact_lines(one.advice.evaluation)
+        yield from _card_lines(one.advice)
+
+
+def _fact_lines(evaluation: Evaluation) -> Iterator[str]:
+    facts = evaluation.facts
+    yield f"as of {facts.as_of.isoformat(timespec='seconds')}; {evaluation.tier_sentence}"
     for course in facts.exposure.basis:
         yield f"steroid: {course.display}, {course.start} to {course.end}, {course.peq_mg_per_day} mg/day prednisone-eq"
     for source in facts.record.sources.values():
         if source.state is not SourceState.COMPLETE:
             yield f"source {source.name}: {source.state.value} ({source.cause or 'nothing supplied'})"
-    if not one.advice.composed.cards:
+
+
+def _card_lines(advice: Advice) -> Iterator[str]:
+    if not advice.composed.cards:
         yield "no card"
-    for card in one.advice.composed.cards:
+    for card in advice.composed.cards:
         yield f"[{card.indicator}] {card.summary}"
         yield from (f"    {line}" for line in (card.detail or "").splitlines() if line)
         yield from (f"    offer: {suggestion.label}" for suggestion in card.suggestions or ())

@@ -23,7 +23,9 @@ NOT_OPEN = (
     "CDS Clients cannot be configured yet, so only --open can start the service: "
     "no authentication, this machine only, for trying it out."
 )
-NOT_LOOPBACK = "--open accepts calls from anybody, so it listens on a loopback address only (127.0.0.1, ::1, localhost)."
+NOT_LOOPBACK = (
+    "--open accepts calls from anybody, so it listens on a loopback address only (127.0.0.1, ::1, localhost)."
+)
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):

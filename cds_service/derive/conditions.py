@@ -1,4 +1,4 @@
-"""When a Condition counts: active, confirmed, new (section 1 of the clinical specification; G1-G3, B-01, B-60, B-61)."""
+"""When a Condition counts: active, confirmed, new (clinical specification section 1; G1-G3, B-01, B-60, B-61)."""
 
 from __future__ import annotations
 

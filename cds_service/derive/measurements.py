@@ -1,4 +1,4 @@
-"""Measured strength and function against its cut-off: units converted, the best hand taken, the first abnormal dated."""
+"""Measured strength and function against its cut-off: units converted, best hand taken, first abnormal dated."""
 
 from __future__ import annotations
 
@@ -57,9 +57,7 @@ def convert(entry: ObservationEntry, unit: str, factors: UnitFactors, decimals: 
     return None if factor is None else round(entry.value * factor, decimals)
 
 
-def dated_values(
-    record: PatientRecord, measure: Measured, factors: UnitFactors, as_of: datetime
-) -> list[DatedValue]:
+def dated_values(record: PatientRecord, measure: Measured, factors: UnitFactors, as_of: datetime) -> list[DatedValue]:
     """The values of a measure inside its window, oldest first, in its unit."""
     values = [
         (entry.effective, value, entry)
@@ -116,6 +114,6 @@ def _broken_limit(value: float, measure: Measured, gender: str | None) -> str | 
 def _limits_for(limits: Mapping[str, float], gender: str | None) -> tuple[float, ...]:
     if "any" in limits:
         return (limits["any"],)
-    if gender in limits:
+    if gender is not None and gender in limits:
         return (limits[gender],)
     return tuple(limits.values())

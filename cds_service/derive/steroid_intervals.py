@@ -36,10 +36,10 @@ class Setting(NamedTuple):
 
     def is_dispensed(self, ingredient: str, phase: DosePhase) -> bool:
         """A dispense of the drug overlaps the phase, or is no further from it than a course bridges."""
-        gap = timedelta(days=self.knowledge.durations.bridged_gap_days)
+        gap = self.knowledge.durations.bridged_gap_days
         end = phase.last or self.today
         return any(
-            drug == ingredient and first <= end + gap and last >= phase.first - gap
+            drug == ingredient and (first - end).days <= gap and (phase.first - last).days <= gap
             for drug, (first, last) in self.dispensed
         )
 

@@ -93,47 +93,84 @@ def _window_start(last_day: date, days: int) -> date:
     return last_day - timedelta(days=days - 1)
 
 
+class _Counts(NamedTuple):
+    """What the limits of GC2 and GC3 are compared with."""
+
+    high_days: int
+    ingredient_days: int
+    moderate_days: int
+    strong_fluorinated_days: int
+    fluorinated_days: int
+    year_mg: float
+    recent_mg: float
+    dosed_days: int
+
+
 def _judge_long(long: Sequence[Episode], gap_days: int, knowledge: SteroidKnowledge) -> Judgement:
-    last_day, moderate, high = long[-1].last, knowledge.moderate, knowledge.high
-    year_start = _window_start(last_day, knowledge.windows.year_days)
-    recent_start = _window_start(last_day, knowledge.windows.recent_days)
+    last = long[-1]
+    recent_start = _window_start(last.last, knowledge.windows.recent_days)
+    year_start = _window_start(last.last, knowledge.windows.year_days)
     year = [part for run in long for part in run.parts if part.last >= year_start]
     recent = [part for part in year if part.last >= recent_start]
-    fluorinated = _fluorinated(recent, long, gap_days, knowledge)
-
-    def days(parts: Iterable[Exposed], counts: Callable[[Exposed], bool]) -> int:
-        return sum(_days_since(recent_start, part) for part in parts if counts(part))
-
-    high_days = days(recent, lambda part: part.peq_mg >= high.daily_mg)
-    ingredient_days = days(recent, lambda part: part.ingredient_mg >= high.ingredient_daily_mg)
-    moderate_days = days(recent, lambda part: part.peq_mg >= moderate.daily_mg)
-    strong_fluorinated = days(fluorinated, lambda part: (part.fluorinated_peq_mg or 0) >= moderate.fluorinated_daily_mg)
-    year_mg = round(sum(part.peq_mg * _days_since(year_start, part) for part in year), 3)
-    ladder: tuple[tuple[bool, int, str, date], ...] = (
-        (high_days >= high.days, 3, HIGH_DOSE_DAYS, recent_start),
-        (ingredient_days >= high.ingredient_days, 3, INGREDIENT_DAYS, recent_start),
-        (year_mg >= high.year_mg, 3, YEAR_DOSE, year_start),
-        (moderate_days >= moderate.days, 2, MODERATE_DOSE_DAYS, recent_start),
-        (strong_fluorinated >= moderate.fluorinated_days, 2, FLUORINATED_DAYS, recent_start),
-        (year_mg >= moderate.year_mg, 2, YEAR_DOSE, year_start),
-        (True, 1, LONG_COURSE, last_day),
+    counts = _count(
+        (year, year_start), (recent, recent_start), _fluorinated(recent, long, gap_days, knowledge), knowledge
     )
-    _, level, reason, since = next(step for step in ladder if step[0])
-    dosed = sum(_days_since(recent_start, part) for part in recent if part.peq_mg)
-    recent_mg = sum(part.peq_mg * _days_since(recent_start, part) for part in recent)
+    level, reason = _level(counts, knowledge)
+    since = {YEAR_DOSE: year_start, LONG_COURSE: last.last}.get(reason, recent_start)
     return Judgement(
         level,
         reason,
         started=next(run.first for run in long if run.last >= since),
-        last_day=last_day,
-        episode_days=long[-1].days,
-        mean_daily_mg=round(recent_mg / dosed, 2) if dosed else None,
-        last_daily_mg=long[-1].parts[-1].peq_mg or None,
+        last_day=last.last,
+        episode_days=last.days,
+        mean_daily_mg=round(counts.recent_mg / counts.dosed_days, 2) if counts.dosed_days else None,
+        last_daily_mg=last.parts[-1].peq_mg or None,
         max_daily_mg=max(part.peq_mg for part in year) or None,
-        year_mg=year_mg,
-        moderate_dose_days=moderate_days,
-        high_dose_days=high_days,
+        year_mg=counts.year_mg,
+        moderate_dose_days=counts.moderate_days,
+        high_dose_days=counts.high_days,
+        fluorinated_days=counts.fluorinated_days,
+    )
+
+
+def _level(counts: _Counts, knowledge: SteroidKnowledge) -> tuple[int, str]:
+    """The highest level whose limit is reached, and which limit that is."""
+    moderate, high = knowledge.moderate, knowledge.high
+    ladder = (
+        (counts.high_days >= high.days, 3, HIGH_DOSE_DAYS),
+        (counts.ingredient_days >= high.ingredient_days, 3, INGREDIENT_DAYS),
+        (counts.year_mg >= high.year_mg, 3, YEAR_DOSE),
+        (counts.moderate_days >= moderate.days, 2, MODERATE_DOSE_DAYS),
+        (counts.strong_fluorinated_days >= moderate.fluorinated_days, 2, FLUORINATED_DAYS),
+        (counts.year_mg >= moderate.year_mg, 2, YEAR_DOSE),
+    )
+    return next(((level, reason) for reached, level, reason in ladder if reached), (1, LONG_COURSE))
+
+
+def _count(
+    year: tuple[Sequence[Exposed], date],
+    recent: tuple[Sequence[Exposed], date],
+    fluorinated: Sequence[Exposed],
+    knowledge: SteroidKnowledge,
+) -> _Counts:
+    """Days and doses in the two windows, each given as its parts and its first day."""
+    moderate, high = knowledge.moderate, knowledge.high
+    parts, start = recent
+
+    def days(among: Iterable[Exposed], counts: Callable[[Exposed], bool]) -> int:
+        return sum(_days_since(start, part) for part in among if counts(part))
+
+    return _Counts(
+        high_days=days(parts, lambda part: part.peq_mg >= high.daily_mg),
+        ingredient_days=days(parts, lambda part: part.ingredient_mg >= high.ingredient_daily_mg),
+        moderate_days=days(parts, lambda part: part.peq_mg >= moderate.daily_mg),
+        strong_fluorinated_days=days(
+            fluorinated, lambda part: (part.fluorinated_peq_mg or 0) >= moderate.fluorinated_daily_mg
+        ),
         fluorinated_days=days(fluorinated, lambda _: True),
+        year_mg=round(sum(part.peq_mg * _days_since(year[1], part) for part in year[0]), 3),
+        recent_mg=sum(part.peq_mg * _days_since(start, part) for part in parts),
+        dosed_days=days(parts, lambda part: part.peq_mg > 0),
     )
 
 

@@ -1,4 +1,4 @@
-"""Courses -> stretches of days with one and the same exposure: what adds, what is the same drug twice, pulses (A-17)."""
+"""Courses -> stretches of days with one exposure: what adds, what is the same drug told twice, pulses (A-17, A-03)."""
 
 from __future__ import annotations
 

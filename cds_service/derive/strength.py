@@ -1,4 +1,4 @@
-"""A fall of measured strength: an MRC sum score or an MRC grade that dropped within days (R02; limits in findings.toml)."""
+"""A fall of measured strength: an MRC sum score or grade that dropped within days (R02; limits in findings.toml)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RECENT_DAYS = 28
 
 
 def strength_falls(record: PatientRecord, knowledge: FindingKnowledge, as_of: datetime) -> list[ObservationEntry]:
-    """The two results, earlier and latest, of each measure that fell by its limit within its days, the latest ≤28 d old."""
+    """Earlier and latest result of each measure that fell by its limit within its days, the latest ≤28 d old."""
     found: list[ObservationEntry] = []
     for name, fall in (
         ("mrc-sum-score", knowledge.strength_fall_sum),
@@ -30,7 +30,9 @@ def strength_falls(record: PatientRecord, knowledge: FindingKnowledge, as_of: da
     return found
 
 
-def _series(record: PatientRecord, name: str, as_of: datetime) -> dict[tuple[Coding | None, object], list[ObservationEntry]]:
+def _series(
+    record: PatientRecord, name: str, as_of: datetime
+) -> dict[tuple[Coding | None, object], list[ObservationEntry]]:
     """Results by code and site, oldest first; MRC scores have no unit to convert."""
     series: dict[tuple[Coding | None, object], list[ObservationEntry]] = {}
     dated = [

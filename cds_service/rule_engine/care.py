@@ -1,4 +1,4 @@
-"""What was done, ordered or seen: ``done(X, N)`` and ``underCare(specialty, N)`` of the clinical specification (B-09, B-73)."""
+"""What was done, ordered or seen: done(X, N) and underCare(specialty, N) of the specification (B-09, B-73)."""
 
 from __future__ import annotations
 
@@ -61,25 +61,12 @@ def done(criterion: Criterion) -> Ask:
 
 
 def visit(criterion: Criterion) -> Ask:
-    """underCare(specialty, N), or a stay by ``setting``. An order or appointment counts unless ``ordered_counts`` is off."""
+    """underCare(specialty, N), or a stay by ``setting``. Orders and appointments count if ``ordered_counts``."""
     sets, settings = frozenset(criterion.visit), frozenset(criterion.setting)
 
-    def matches(entry: VisitEntry) -> bool:
-        return not sets.isdisjoint(entry.specialties | entry.sets) or entry.setting in settings
-
-    def happened(entry: VisitEntry) -> bool:
-        if entry.resource_type == "Appointment":
-            return criterion.ordered_counts and entry.status in APPOINTMENT_COMING
-        return entry.status not in VISIT_NEVER
-
     def counts(entry: VisitEntry, inquiry: Inquiry) -> bool:
-        if not matches(entry) or not happened(entry):
-            return False
-        if criterion.open_now and (entry.status != "in-progress" or entry.end is not None):
-            return False
-        return criterion.open_now or _in_time(
-            entry.start, criterion, inquiry, coming=entry.resource_type == "Appointment"
-        )
+        matches = not sets.isdisjoint(entry.specialties | entry.sets) or entry.setting in settings
+        return matches and _happened(entry, criterion) and _visit_in_time(entry, criterion, inquiry)
 
     def ask(inquiry: Inquiry) -> Verdict:
         found: list[VisitEntry | ActivityEntry] = [v for v in inquiry.record.visits if counts(v, inquiry)]
@@ -88,6 +75,18 @@ def visit(criterion: Criterion) -> Ask:
         return inquiry.verdict(found, SEEN_SOURCES)
 
     return ask
+
+
+def _happened(entry: VisitEntry, criterion: Criterion) -> bool:
+    if entry.resource_type == "Appointment":
+        return criterion.ordered_counts and entry.status in APPOINTMENT_COMING
+    return entry.status not in VISIT_NEVER
+
+
+def _visit_in_time(entry: VisitEntry, criterion: Criterion, inquiry: Inquiry) -> bool:
+    if criterion.open_now:
+        return entry.status == "in-progress" and entry.end is None
+    return _in_time(entry.start, criterion, inquiry, coming=entry.resource_type == "Appointment")
 
 
 def planned_for(criterion: Criterion) -> Ask:

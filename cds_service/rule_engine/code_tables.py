@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from cds_service.coding import Coding, Limb, Side, Site, Sites, SteroidProduct, ValueSets, Vocabulary
+from cds_service.coding import Coding, Site, Sites, SteroidProduct, ValueSets, Vocabulary
 from cds_service.derive.steroid_knowledge import SteroidKnowledge
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.written import convert, line_of, read_csv, read_toml
@@ -127,10 +127,9 @@ def _sites(path: Path) -> Sites:
     prefixes: dict[Coding, Site] = {}
     for line, row in read_csv(path, SITE_COLUMNS):
         _refuse_bad_row(path, line, row)
-        side = convert(path, row["side"] or None, Side | None, row["code"])  # type: ignore[arg-type]  # a Literal union is a type form
-        limb = convert(path, row["limb"] or None, Limb | None, row["code"])  # type: ignore[arg-type]  # as above
+        said = {name: row[name] for name in ("side", "limb") if row[name]}
         into = prefixes if row["scope"] == "descendants" else exact
-        into[Coding(row["system"], row["code"])] = Site(side, limb)
+        into[Coding(row["system"], row["code"])] = convert(path, said, Site, row["code"])
     return Sites(exact, prefixes)
 
 

@@ -34,9 +34,7 @@ def _condition(criterion: Criterion) -> Ask:
     sets, keep, steps = frozenset(criterion.condition), status_filter(criterion), narrowings(criterion)
 
     def ask(inquiry: Inquiry) -> Verdict:
-        found: list[Sited] = [
-            c for c in inquiry.record.conditions if not sets.isdisjoint(c.sets) and keep(c, inquiry)
-        ]
+        found: list[Sited] = [c for c in inquiry.record.conditions if not sets.isdisjoint(c.sets) and keep(c, inquiry)]
         for step in steps:
             if not found:
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from cds_service.derive.findings import Finding
+from cds_service.derive.measurements import Measurement
 from cds_service.derive.steroid_exposure import Course
 from cds_service.partial_date import PartialDate
 from cds_service.record import (
@@ -48,7 +49,9 @@ class Inquiry:
 
     def why_not(self, rule: Rule, most: int) -> str:
         """In the words of the rule's criteria, what was asked for and not found."""
-        asked = [rule.criteria[name].says for name, v in self._answers.items() if v.value is False and name in rule.criteria]
+        asked = [
+            rule.criteria[name].says for name, v in self._answers.items() if v.value is False and name in rule.criteria
+        ]
         return "not found: " + "; ".join(asked[:most])
 
     def verdict(self, entries: Iterable[Entry], sources: Iterable[SourceName]) -> Verdict:
@@ -89,28 +92,34 @@ def newest_onset(entries: Iterable[object]) -> PartialDate | None:
 
 def fact_of(entry: Entry) -> Fact:
     """The dated fact that an entry stands for."""
-    match entry:
-        case Finding(measurement=None):
-            return fact_of(entry.entry)
-        case Finding(measurement=measured) if measured is not None:
-            return _observed(measured.entry, f"{measured.value:g} {measured.unit}", measured.limit)
-        case ConditionEntry():
-            dated, kind = (entry.onset, "onset") if entry.onset else (entry.recorded, "recorded")
-            return _fact(entry, dated, kind if dated else None)
-        case ObservationEntry():
-            value = None if entry.value is None else f"{entry.value:g} {entry.unit or ''}".strip()
-            return _observed(entry, value, None)
-        case ActivityEntry():
-            return _fact(entry, entry.date, "ordered" if entry.resource_type == "ServiceRequest" else "done")
-        case VisitEntry():
-            return Fact(entry.reference, entry.display or entry.resource_type, None, _text(entry.start), "seen")
-        case FamilyHistoryEntry():
-            return _fact(entry, None, None)
+    if isinstance(entry, Finding):
+        return fact_of(entry.entry) if entry.measurement is None else _measured(entry.measurement)
+    if isinstance(entry, ConditionEntry):
+        dated, kind = (entry.onset, "onset") if entry.onset else (entry.recorded, "recorded")
+        return _fact(entry, dated, kind if dated else None)
+    if isinstance(entry, ActivityEntry):
+        return _fact(entry, entry.date, "ordered" if entry.resource_type == "ServiceRequest" else "done")
+    return _other_fact(entry)
+
+
+def _other_fact(entry: ObservationEntry | VisitEntry | FamilyHistoryEntry) -> Fact:
+    if isinstance(entry, ObservationEntry):
+        value = None if entry.value is None else f"{entry.value:g} {entry.unit or ''}".strip()
+        return _observed(entry, value, None)
+    if isinstance(entry, VisitEntry):
+        return Fact(entry.reference, entry.display or entry.resource_type, None, _text(entry.start), "seen")
+    return _fact(entry, None, None)
+
+
+def _measured(measured: Measurement) -> Fact:
+    return _observed(measured.entry, f"{measured.value:g} {measured.unit}", measured.limit)
 
 
 def course_fact(course: Course) -> Fact:
     """The dated fact of one course of a steroid."""
-    daily = "dose not known" if course.peq_mg_per_day is None else f"{course.peq_mg_per_day:g} mg/day prednisone-equivalent"
+    daily = (
+        "dose not known" if course.peq_mg_per_day is None else f"{course.peq_mg_per_day:g} mg/day prednisone-equivalent"
+    )
     return Fact(course.references[0], course.display, _code(course.coding), str(course.start), "since", daily)
 
 

@@ -152,9 +152,7 @@ def _refuse_unknown_sets(
                 raise RuleFileError(path, line_of(path, one), f"no value set is called {one!r}")
 
 
-def _compile(
-    path: Path, rule: Rule, gates: Mapping[str, Ask], measured: frozenset[str]
-) -> CompiledRule:
+def _compile(path: Path, rule: Rule, gates: Mapping[str, Ask], measured: frozenset[str]) -> CompiledRule:
     try:
         return compile_rule(rule, gates, measured)
     except ValueError as error:

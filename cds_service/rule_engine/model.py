@@ -1,4 +1,4 @@
-"""What a rule file says, and what an evaluation answers. Frozen; the loader fills the first half, evaluate the second."""
+"""What a rule file says, and what an evaluation answers. The loader fills the first half, evaluate the second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules compiled once at start: criteria and expressions become functions; rules are put in an order that asks each once."""
+"""Rules compiled once at start: criteria and expressions become functions, rules get an order of asking."""
 
 from __future__ import annotations
 
@@ -132,7 +132,11 @@ def _refuse_unused(rule: Rule) -> None:
 
 def _expressions(rule: Rule) -> list[str]:
     texts = [f.when for f in rule.fires] + [s.when for s in rule.suppressed]
-    optional = [*(o.when for o in rule.offers), *(o.preselect_when for o in rule.offers), *(a.when for a in rule.advice)]
+    optional = [
+        *(o.when for o in rule.offers),
+        *(o.preselect_when for o in rule.offers),
+        *(a.when for a in rule.advice),
+    ]
     joined = [criterion.when for criterion in rule.criteria.values()]
     return texts + [text for text in (*optional, *joined) if text is not None]
 

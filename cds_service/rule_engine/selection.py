@@ -104,8 +104,9 @@ def _dated(entry: Sited, criterion: Criterion) -> PartialDate | None:
 def _within(criterion: Criterion) -> Narrow:
     days = criterion.within_days or 0
     return _each(
-        lambda entry, inquiry: (dated := _dated(entry, criterion)) is not None
-        and dated.within_days(days, inquiry.as_of)
+        lambda entry, inquiry: (
+            (dated := _dated(entry, criterion)) is not None and dated.within_days(days, inquiry.as_of)
+        )
     )
 
 

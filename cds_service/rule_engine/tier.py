@@ -46,9 +46,7 @@ class Tier(msgspec.Struct, frozen=True):
     cap: Indicator | None
 
 
-def decide_tier(
-    facts: Facts, answers: Iterable[Assessment], knowledge: TierKnowledge, *, explained: bool
-) -> Tier:
+def decide_tier(facts: Facts, answers: Iterable[Assessment], knowledge: TierKnowledge, *, explained: bool) -> Tier:
     """The highest tier whose sentence holds."""
     fired = [a for a in answers if a.status is Status.FIRED]
     level, steroid, domains = facts.finding_level, facts.exposure.level, facts.risk_domains

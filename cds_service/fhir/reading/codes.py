@@ -79,9 +79,12 @@ class Codes:
             return None, ""
         codings = [coding for coding in concept.coding or () if coding.code]
         meant = (coding for coding in codings if self._of(coding.system or "", coding.code or ""))
-        chosen = next(meant, codings[0] if codings else datatypes.Coding())
-        display = chosen.display or concept.text or chosen.code or ""
-        return self.coding(chosen), display[:DISPLAY_LIMIT]
+        return self.name(next(meant, codings[0] if codings else datatypes.Coding()), concept)
+
+    def name(self, coding: datatypes.Coding, concept: Concept) -> tuple[Coding | None, str]:
+        """One coding of a concept, and what to call it: its display, else the concept's text, else the code."""
+        display = coding.display or concept.text or coding.code or ""
+        return self.coding(coding), display[:DISPLAY_LIMIT]
 
     def site(self, code: Concept | None, body_sites: Iterable[Concept]) -> Site:
         """Side and limb: what bodySite says, else what the code itself says. Left with right is bilateral (A-10)."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from cds_service.coding import NO_SETS, Coding, SteroidProduct, Vocabulary
+from cds_service.fhir import datatypes
 from cds_service.fhir.datatypes import Concept, Ratio, Reference
 from cds_service.fhir.reading.codes import DISPLAY_LIMIT, Codes
 from cds_service.fhir.reading.identity import id_in_url, without_version
@@ -51,20 +52,27 @@ def read_drug(resource: MedicationResource, reading: Reading) -> Drug | DrugNami
     medication = _referenced(resource, reading) if reference is not None else None
     concepts = _concepts(resource.medication_codeable_concept, medication)
     sets = codes.sets(concepts[0]) if len(concepts) == 1 else codes.all_sets(concepts)
-    product, coding = _product(concepts, codes)
-    named = None
-    if product is None:
+    row = _steroid_row(concepts, codes)
+    product = row.product if row else None
+    named: str | None = None
+    if row is None:
         words = _words(concepts, reference)
         if words:
             product, named = _named_in_words(words, codes.vocabulary)
         if not sets and product is None and named is None:
             is_named = words or any(codes.knows(concept) for concept in concepts)
             return DrugNaming.NOT_OURS if is_named else DrugNaming.UNNAMED
-    first, display = codes.identity(concepts[0] if concepts else None)
-    if not display and reference and reference.display:
-        display = reference.display[:DISPLAY_LIMIT]
-    drug = Drug(sets, coding or first, display, product, named)
+    coding, display = codes.name(row.coding, row.concept) if row else _identity(concepts, reference, codes)
+    drug = Drug(sets, coding, display, product, named)
     return _with_product_details(drug, medication, codes) if medication else drug
+
+
+def _identity(concepts: list[Concept], reference: Reference | None, codes: Codes) -> tuple[Coding | None, str]:
+    """The concept that means something, else the first one, else the words of the reference."""
+    meant = next((concept for concept in concepts if codes.sets(concept)), concepts[0] if concepts else None)
+    coding, display = codes.identity(meant)
+    words = reference.display if reference is not None else None
+    return coding, display or (words or "")[:DISPLAY_LIMIT]
 
 
 def _referenced(resource: MedicationResource, reading: Reading) -> Medication | None:
@@ -98,17 +106,24 @@ def _concepts(own: Concept | None, medication: Medication | None) -> list[Concep
     return found
 
 
-def _product(concepts: Iterable[Concept], codes: Codes) -> tuple[SteroidProduct | None, Coding | None]:
-    """The steroid row that says most: with a strength before with a known route before the bare ingredient."""
-    best: tuple[SteroidProduct | None, Coding | None] = (None, None)
-    most = 0
+class _SteroidRow(NamedTuple):
+    """A row of the steroid table and the coding that stands for it."""
+
+    product: SteroidProduct
+    coding: datatypes.Coding
+    concept: Concept
+
+
+def _steroid_row(concepts: Iterable[Concept], codes: Codes) -> _SteroidRow | None:
+    """The row that says most: one with a strength before one with a known route before the bare ingredient."""
+    best, most = None, 0
     for concept in concepts:
         for coding in concept.coding or ():
             product = codes.product(coding)
             if product is not None:
                 says = 1 + 2 * (product.strength_mg is not None) + (product.systemic is not None)
                 if says > most:
-                    best, most = (product, codes.coding(coding)), says
+                    best, most = _SteroidRow(product, coding, concept), says
     return best
 
 
@@ -149,7 +164,7 @@ def _with_product_details(drug: Drug, medication: Medication, codes: Codes) -> D
         for ingredient in ingredients
         if len(ingredients) == 1
         or (concept := ingredient.item_codeable_concept) is None
-        or _product([concept], codes)[0] is not None
+        or _steroid_row([concept], codes) is not None
         or _named_in_words(_words([concept], None), codes.vocabulary) != (None, None)
     ]
     strengths = [_strength(ingredient.strength) for ingredient in telling if ingredient.strength]

@@ -1,4 +1,7 @@
-"""Small FHIR JSON and a small vocabulary for the reader's tests. Codes are rows of the verified tables."""
+"""Small FHIR JSON and a small vocabulary for the reader's tests.
+
+Codes were seen in the sources that ``rules/`` names, in HL7's R4 examples or in Synthea charts.
+"""
 
 from __future__ import annotations
 

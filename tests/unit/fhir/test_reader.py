@@ -35,7 +35,9 @@ def conditions_of(*pages, **options):
 # --- what a source says about itself ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", [b"null", bundle(), {"resourceType": "Bundle"}, {"resourceType": "Bundle", "total": 9}])
+@pytest.mark.parametrize(
+    "page", [b"null", bundle(), {"resourceType": "Bundle"}, {"resourceType": "Bundle", "total": 9}]
+)
 def test_c34_c35_null_and_an_empty_searchset_are_a_search_that_found_nothing(page):
     source, entries = conditions_of(page)
 
@@ -75,7 +77,9 @@ def test_p07_a_value_of_another_type_is_a_failed_source(page):
 
 def test_a_match_of_another_type_is_a_fault_and_an_include_is_not():
     faulty, _ = conditions_of(bundle(condition(), observation()))
-    good, _ = conditions_of(bundle(condition(), entry(PATIENT, mode="include"), entry({"resourceType": "Practitioner"})))
+    good, _ = conditions_of(
+        bundle(condition(), entry(PATIENT, mode="include"), entry({"resourceType": "Practitioner"}))
+    )
 
     assert (faulty.state, faulty.set_aside) == (INCOMPLETE, (SetAside("Observation/o1", "wrong-resource-type"),))
     assert good.state is COMPLETE
@@ -107,7 +111,9 @@ def test_a_single_resource_stands_for_a_page():
 
 def test_what_the_fetch_says_stays_and_only_gets_worse():
     deadline = payload("conditions", bundle(condition()), state=INCOMPLETE, cause="page-limit")
-    record = read(deadline, payload("orders", state=SourceState.NOT_OFFERED), payload("reports", state=FAILED, cause="x"))
+    record = read(
+        deadline, payload("orders", state=SourceState.NOT_OFFERED), payload("reports", state=FAILED, cause="x")
+    )
 
     assert (record.sources["conditions"].state, record.sources["conditions"].cause) == (INCOMPLETE, "page-limit")
     assert record.state("orders") is SourceState.NOT_OFFERED

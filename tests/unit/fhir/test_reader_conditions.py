@@ -1,4 +1,4 @@
-"""Condition and FamilyMemberHistory: statuses, onsets, sites (A-10, A-45, A-48, B-02, B-60; C41; patients' surprises)."""
+"""Condition and FamilyMemberHistory: statuses, onsets, sites (A-10, A-44, A-45, A-48, B-60, C41)."""
 
 from datetime import date
 
@@ -84,7 +84,9 @@ def test_verification_status():
     assert the_condition().verification_status is None
 
 
-@pytest.mark.parametrize("category", [[concept({"code": "encounter-diagnosis"})], concept({"code": "encounter-diagnosis"})])
+@pytest.mark.parametrize(
+    "category", [[concept({"code": "encounter-diagnosis"})], concept({"code": "encounter-diagnosis"})]
+)
 def test_category_may_be_an_object_as_in_epics_sample(category):
     assert the_condition(category=category).encounter_diagnosis
 
@@ -125,7 +127,9 @@ def test_b60_an_age_at_onset_needs_a_birth_date():
     assert (year_only.first_day, year_only.last_day) == (date(2000, 1, 1), date(2001, 12, 30))
 
 
-@pytest.mark.parametrize("age", [{"value": -1, "code": "a"}, {"value": 1e300, "code": "a"}, {"value": 3, "code": "km"}, {}])
+@pytest.mark.parametrize(
+    "age", [{"value": -1, "code": "a"}, {"value": 1e300, "code": "a"}, {"value": 3, "code": "km"}, {}]
+)
 def test_an_age_that_cannot_be_is_no_onset(age):
     assert the_condition(onsetAge=age).onset is None
 
@@ -210,7 +214,9 @@ def test_a_lateralised_code_has_its_own_site_and_body_site_wins_over_it():
 
 
 def test_severity_is_a_coding():
-    assert the_condition(severity=concept({"system": SNOMED, "code": "24484000"})).severity == Coding(SNOMED, "24484000")
+    assert the_condition(severity=concept({"system": SNOMED, "code": "24484000"})).severity == Coding(
+        SNOMED, "24484000"
+    )
 
 
 def test_g4_family_history_is_kept_apart():
@@ -231,6 +237,13 @@ def test_g4_family_history_is_kept_apart():
     assert read(payload("familyHistory", bundle(history | {"status": "entered-in-error"}))).family_history == ()
 
 
+def test_family_history_in_words_only_is_named():
+    history = resource("FamilyMemberHistory", "f1", condition=[{"code": {"text": "weak muscles"}}])
+    record = read(payload("familyHistory", bundle(history)))
+
+    assert record.sources["familyHistory"].set_aside == (SetAside("FamilyMemberHistory/f1", "no-known-code"),)
+
+
 def test_family_history_of_another_patient_is_dropped():
     other = resource("FamilyMemberHistory", subject=None, patient={"reference": "Patient/p2"}, condition=[])
 
@@ -248,5 +261,10 @@ def test_hospice_is_read_wherever_it_stands():
     )
 
     found = [*record.conditions, *record.activities, *record.visits]
-    assert [type(entry).__name__ for entry in found] == ["ConditionEntry", "ActivityEntry", "ActivityEntry", "VisitEntry"]
+    assert [type(entry).__name__ for entry in found] == [
+        "ConditionEntry",
+        "ActivityEntry",
+        "ActivityEntry",
+        "VisitEntry",
+    ]
     assert all("hospice" in entry.sets for entry in found)

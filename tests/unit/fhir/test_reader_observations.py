@@ -33,7 +33,12 @@ def test_a_result_with_value_unit_range_and_date():
     ranges = [{"low": quantity(30, "U/L"), "high": quantity(200, "U/L")}, {"high": quantity(999, "U/L")}]
     entry = the_observation(referenceRange=ranges)
 
-    assert (entry.reference, entry.sets, entry.value, entry.unit) == ("Observation/o1", {"creatine-kinase"}, 5200, "U/L")
+    assert (entry.reference, entry.sets, entry.value, entry.unit) == (
+        "Observation/o1",
+        {"creatine-kinase"},
+        5200,
+        "U/L",
+    )
     assert (entry.low, entry.high, entry.comparator, entry.effective.text) == (30, 200, None, "2026-11-26")
 
 
@@ -50,7 +55,10 @@ def test_these_are_not(status):
 def test_an_integer_is_a_value_and_words_are_not():
     assert the_observation(valueQuantity=None, valueInteger=7).value == 7
     assert the_observation(valueQuantity=None, valueString="7").value is None
-    assert the_observation(valueQuantity=None, valueCodeableConcept=concept({"system": SNOMED, "code": "260385009"})).value is None
+    assert (
+        the_observation(valueQuantity=None, valueCodeableConcept=concept({"system": SNOMED, "code": "260385009"})).value
+        is None
+    )
 
 
 def test_a_comparator_is_kept():

@@ -1,0 +1,92 @@
+"""Text for a card: chart text made harmless and short, our own text as Markdown, dated facts as sentences (T11, T12)."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+
+from cds_service.rule_engine.model import Fact
+
+CHART_TEXT_LENGTH = 80
+
+_ORDINARY = re.compile(r"[A-Za-z0-9(),;/%+='-](?:[A-Za-z0-9(),;/%+=' -]|\.(?![A-Za-z]{2}))*")
+_BLANKS = re.compile(r"\s+")
+# Anything that a Markdown renderer or a mail client turns into a link. Escaping is not enough: GitHub's autolinks are
+# made after escapes have been read.
+_LINK = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{0,30}:/+|\b(?:mailto|xmpp|javascript|vbscript|data|tel|file|smb):|www\.)\S*|[^\s@]+@[^\s@]+\.\S*",
+    re.IGNORECASE,
+)
+_BARE_DOMAIN = re.compile(r"\.(?=[^\W\d_]{2})")
+_MARKDOWN = re.compile(r"[\\`*_\[\]|~#$!{}]")
+_LIST_START = re.compile(r"(?:(\d+)([.)])|([-+=]))(?=\s|$|[-+=])")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_HTML = re.compile(r"[&<>]")
+# Invisible, yet letters or symbols to Unicode: Hangul fillers, the blank Braille pattern, the grapheme joiner.
+_INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
+_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_LINK_REMOVED = "(link removed)"
+_TIME = re.compile(r"T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?")
+
+
+def escape(text: str, limit: int = CHART_TEXT_LENGTH) -> str:
+    """Text from a chart, safe inside GitHub Flavored Markdown and inside HTML: nothing but text survives.
+
+    Control, bidirectional and invisible characters and links are removed, line breaks become blanks, all that Markdown
+    or HTML could read is escaped, and what is longer than ``limit`` characters is cut.
+    """
+    if len(text) <= limit and _ORDINARY.fullmatch(text) and not _LIST_START.match(text) and "www." not in text.lower():
+        return text
+    return _as_text(plain(text, limit))
+
+
+def plain(text: str, limit: int = CHART_TEXT_LENGTH) -> str:
+    """Text from a chart for a field that is no Markdown: visible characters on one line, without links, cut."""
+    folded = _BLANKS.sub(" ", text[: limit * 50])
+    seen = "".join(c for c in folded if c.isascii() or _is_visible(c))
+    seen = "".join(c for c in seen if c.isprintable())
+    unlinked = _BARE_DOMAIN.sub(". ", _LINK.sub(_LINK_REMOVED, seen))
+    tidy = _BLANKS.sub(" ", unlinked).strip()
+    return tidy if len(tidy) <= limit else f"{tidy[: limit - 1].rstrip()}…"
+
+
+@functools.lru_cache(maxsize=4096)
+def own(text: str) -> str:
+    """A sentence of ``rules/`` as Markdown that shows exactly that sentence. Remembered: never use it for chart text."""
+    return _as_text(text)
+
+
+def fact_sentence(fact: Fact, date_words: dict[str, str], undated: str) -> str:
+    """One dated fact: the chart's words in quotation marks, its value and limit, and what kind of date it has (C7).
+
+    ``date_words`` maps Fact.date_kind to the words for it.
+    """
+    said = f"“{escape(fact.label).replace('“', chr(39)).replace('”', chr(39))}”"
+    if fact.value:
+        said += f": {escape(fact.value)}"
+    if fact.threshold:
+        said += f" (limit: {escape(fact.threshold)})"
+    if not fact.date:
+        return f"{said}, {undated}"
+    kind = date_words.get(fact.date_kind or "", fact.date_kind or "")
+    return f"{said}, {kind} {escape(readable_date(fact.date))}".replace(",  ", ", ")
+
+
+def readable_date(text: str) -> str:
+    """A FHIR date or dateTime without seconds: ``2026-11-24 10:00 +01:00``."""
+    return _TIME.sub(r" \1 ", text, count=1).replace("Z", "UTC").rstrip()
+
+
+def _is_visible(character: str) -> bool:
+    if character in _INVISIBLE or "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef":
+        return False
+    return unicodedata.category(character) not in _UNSEEN_CATEGORIES
+
+
+def _as_text(text: str) -> str:
+    marked = _MARKDOWN.sub(r"\\\g<0>", text)
+    if start := _LIST_START.match(marked):
+        at = start.start(2) if start[2] else 0
+        marked = f"{marked[:at]}\\{marked[at:]}"
+    return _HTML.sub(lambda m: _ENTITIES[m[0]], marked)

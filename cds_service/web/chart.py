@@ -1,0 +1,83 @@
+"""The chart page: a small CDS Client in the browser, over the synthetic patients and the same endpoints as any client.
+
+Registered in open mode only; otherwise its paths answer 404 (T40).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import Blueprint, Response, jsonify, render_template
+
+from cds_service.cds_hooks.discovery import SERVICE_ID
+from cds_service.errors import UnknownPath
+from cds_service.fixture_patients import FixturePatient, hook_request_for
+from cds_service.web.chart_rows import read_banner, read_chart
+
+# Nothing inline, nothing from another host, no frame around the page (T11, T26).
+_CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def chart_blueprint(patients: Callable[[], tuple[FixturePatient, ...]], clock: Callable[[], datetime]) -> Blueprint:
+    """The pages ``/`` and ``/chart/<patient_id>``, and the hook request that a page's script posts.
+
+    ``patients`` gives the synthetic patients with their dates shifted to today; ``clock`` tells the time with its zone.
+    An unknown patient is :class:`UnknownPath`.
+    """
+    chart = Blueprint(
+        "chart", __name__, template_folder="templates", static_folder="static", static_url_path="/chart-static"
+    )
+
+    def page(opened: FixturePatient | None) -> str:
+        today = clock().date()
+        return render_template(
+            "chart.html",
+            listed=[(patient, read_banner(patient.bundle, today)) for patient in patients()],
+            patient=opened,
+            banner=read_banner(opened.bundle, today) if opened else None,
+            chart=read_chart(opened.bundle) if opened else None,
+            service_id=SERVICE_ID,
+        )
+
+    def found(patient_id: str) -> FixturePatient:
+        for patient in patients():
+            if patient.id == patient_id:
+                return patient
+        raise UnknownPath("No such synthetic patient.")
+
+    @chart.get("/")
+    def front() -> str:
+        return page(None)
+
+    @chart.get("/chart/<patient_id>")
+    def opened(patient_id: str) -> str:
+        return page(found(patient_id))
+
+    @chart.get("/chart/<patient_id>/hook-request")
+    def hook_request(patient_id: str) -> Response:
+        return jsonify(hook_request_for(found(patient_id)))
+
+    @chart.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(_HEADERS)
+        return response
+
+    return chart
