@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from cds_service.rule_engine.model import Fact
 
@@ -15,11 +16,11 @@ _BLANKS = re.compile(r"\s+")
 # Anything that a Markdown renderer or a mail client turns into a link. Escaping is not enough: GitHub's autolinks are
 # made after escapes have been read.
 _LINK = re.compile(
-    r"(?:[a-z][a-z0-9+.-]{0,30}:/+|\b(?:mailto|xmpp|javascript|vbscript|data|tel|file|smb):|www\.)\S*|[^\s@]+@[^\s@]+\.\S*",
+    r"(?:[a-z][a-z0-9+.-]{0,30}:)?//\S*|\b(?:mailto|xmpp|javascript|vbscript):\S+|www\.\S*|[^\s@]+@[^\s@]+\.\S*",
     re.IGNORECASE,
 )
 _BARE_DOMAIN = re.compile(r"\.(?=[^\W\d_]{2})")
-_MARKDOWN = re.compile(r"[\\`*_\[\]|~#$!{}]")
+_MARKDOWN = re.compile(r"[\\`*_\[\]|~#$]")
 _LIST_START = re.compile(r"(?:(\d+)([.)])|([-+=]))(?=\s|$|[-+=])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _HTML = re.compile(r"[&<>]")
@@ -27,6 +28,7 @@ _HTML = re.compile(r"[&<>]")
 _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _LINK_REMOVED = "(link removed)"
+_INNER_QUOTES = str.maketrans("“”", "''")
 _TIME = re.compile(r"T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?")
 
 
@@ -44,8 +46,7 @@ def escape(text: str, limit: int = CHART_TEXT_LENGTH) -> str:
 def plain(text: str, limit: int = CHART_TEXT_LENGTH) -> str:
     """Text from a chart for a field that is no Markdown: visible characters on one line, without links, cut."""
     folded = _BLANKS.sub(" ", text[: limit * 50])
-    seen = "".join(c for c in folded if c.isascii() or _is_visible(c))
-    seen = "".join(c for c in seen if c.isprintable())
+    seen = "".join(c for c in folded if _is_visible(c))[: limit * 4]
     unlinked = _BARE_DOMAIN.sub(". ", _LINK.sub(_LINK_REMOVED, seen))
     tidy = _BLANKS.sub(" ", unlinked).strip()
     return tidy if len(tidy) <= limit else f"{tidy[: limit - 1].rstrip()}…"
@@ -57,20 +58,20 @@ def own(text: str) -> str:
     return _as_text(text)
 
 
-def fact_sentence(fact: Fact, date_words: dict[str, str], undated: str) -> str:
+def fact_sentence(fact: Fact, date_words: Mapping[str, str], undated: str) -> str:
     """One dated fact: the chart's words in quotation marks, its value and limit, and what kind of date it has (C7).
 
     ``date_words`` maps Fact.date_kind to the words for it.
     """
-    said = f"“{escape(fact.label).replace('“', chr(39)).replace('”', chr(39))}”"
+    said = f"“{escape(fact.label).translate(_INNER_QUOTES)}”"
     if fact.value:
         said += f": {escape(fact.value)}"
     if fact.threshold:
-        said += f" (limit: {escape(fact.threshold)})"
+        said += f" (limit {escape(fact.threshold)})"
     if not fact.date:
         return f"{said}, {undated}"
-    kind = date_words.get(fact.date_kind or "", fact.date_kind or "")
-    return f"{said}, {kind} {escape(readable_date(fact.date))}".replace(",  ", ", ")
+    kind = date_words.get(fact.date_kind or "", "")
+    return f"{said}, {f'{kind} {escape(readable_date(fact.date))}'.strip()}"
 
 
 def readable_date(text: str) -> str:
@@ -79,6 +80,8 @@ def readable_date(text: str) -> str:
 
 
 def _is_visible(character: str) -> bool:
+    if character.isascii():
+        return character.isprintable()
     if character in _INVISIBLE or "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef":
         return False
     return unicodedata.category(character) not in _UNSEEN_CATEGORIES

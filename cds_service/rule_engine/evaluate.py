@@ -12,7 +12,7 @@ from cds_service.rule_engine.expression import FALSE
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import INDICATOR_RANK, Assessment, Evaluation, Facts, OfferedOrder, Status, Verdict
 from cds_service.rule_engine.rulebook import CompiledFires, CompiledRule, RuleBook
-from cds_service.rule_engine.tier import Tier, decide_tier
+from cds_service.rule_engine.tier import Tier, decide_tier, with_steroid_dose
 
 REASONS_NAMED = 3
 
@@ -30,6 +30,7 @@ def evaluate(book: RuleBook, facts: Facts) -> Evaluation:
     tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(shared["explained"].value))
     palliative = bool(shared["palliative_care"].value)
     final = {rule_id: _under_tier(a, tier, book, palliative=palliative) for rule_id, a in answers.items()}
+    final = {rule_id: _worded(a, facts, book) for rule_id, a in final.items()}
     assessments = tuple(_carried(final[c.rule.id], final) for c in book.by_number)
     return Evaluation(facts, tier.name, tier.sentence, assessments)
 
@@ -128,6 +129,11 @@ def _under_tier(assessment: Assessment, tier: Tier, book: RuleBook, *, palliativ
     if INDICATOR_RANK[assessment.indicator or "info"] > INDICATOR_RANK[tier.cap]:
         return msgspec.structs.replace(assessment, indicator=tier.cap)
     return assessment
+
+
+def _worded(assessment: Assessment, facts: Facts, book: RuleBook) -> Assessment:
+    summary = with_steroid_dose(assessment.summary, facts, book.tiers)
+    return assessment if summary == assessment.summary else msgspec.structs.replace(assessment, summary=summary)
 
 
 def _carried(assessment: Assessment, final: Mapping[str, Assessment]) -> Assessment:

@@ -33,6 +33,7 @@ class TierKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     domains_alone: str
     nothing: str
     steroid: str
+    steroid_dose: str
     dated_finding: str
     undated_finding: str
     check_goals_of_care: str
@@ -90,6 +91,15 @@ def _finding_words(facts: Facts, knowledge: TierKnowledge) -> str:
 
 def _newest_first(finding: Finding) -> tuple[bool, object]:
     return (finding.onset is not None, finding.onset.latest.timestamp() if finding.onset else 0)
+
+
+def with_steroid_dose(text: str, facts: Facts, knowledge: TierKnowledge) -> str:
+    """A summary with ``{steroid_dose}`` filled in; numbers of ours only, never chart text (C44)."""
+    if "{" not in text:
+        return text
+    exposure = facts.exposure
+    dose = knowledge.steroid_dose.format(mg=exposure.mean_daily_mg or 0, days=exposure.episode_days)
+    return text.format(steroid_dose=dose)
 
 
 def _steroid_words(facts: Facts, knowledge: TierKnowledge) -> str:

@@ -74,9 +74,9 @@ def hooks_blueprint(service: CdsService, max_body_bytes: int, clock: Callable[[]
 
     for base in ("/cds-services", "/cds-services/"):
         path = f"{base}/{SERVICE_ID}"
-        hooks.add_url_rule(base, f"discovery{len(base)}", discovery, methods=["GET"])
-        hooks.add_url_rule(path, f"call{len(base)}", call, methods=["POST"])
-        hooks.add_url_rule(f"{path}/feedback", f"feedback{len(base)}", feedback, methods=["POST"])
+        hooks.add_url_rule(base, "discovery", discovery, methods=["GET"])
+        hooks.add_url_rule(path, "call", call, methods=["POST"])
+        hooks.add_url_rule(f"{path}/feedback", "feedback", feedback, methods=["POST"])
     return hooks
 
 

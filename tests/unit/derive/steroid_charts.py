@@ -58,7 +58,13 @@ def on(days: int | str | None) -> PartialDate | None:
 def daily(mg: float | None, *, times: float = 1, period: float = 1, unit: str | None = "mg", **more: Any) -> Dosage:
     """``mg`` once a day, by mouth, unless said otherwise."""
     return Dosage(
-        dose=mg, unit=unit, times=times, period=period, period_unit=more.pop("period_unit", "d"), route_sets=ORAL, **more
+        dose=mg,
+        unit=unit,
+        times=times,
+        period=period,
+        period_unit=more.pop("period_unit", "d"),
+        route_sets=ORAL,
+        **more,
     )
 
 
@@ -76,7 +82,9 @@ def statement(
     return _entry("MedicationStatement", name, dosage, {"start": on(start), "end": on(end), **more})
 
 
-def order(name: str, dosage: Dosage | tuple[Dosage, ...] = (), authored: int | None = None, **more: Any) -> MedicationEntry:
+def order(
+    name: str, dosage: Dosage | tuple[Dosage, ...] = (), authored: int | None = None, **more: Any
+) -> MedicationEntry:
     """An active MedicationRequest with intent order."""
     return _entry(
         "MedicationRequest", name, dosage, {"status": "active", "intent": "order", "written": on(authored), **more}
@@ -84,7 +92,11 @@ def order(name: str, dosage: Dosage | tuple[Dosage, ...] = (), authored: int | N
 
 
 def dispense(
-    name: str, dosage: Dosage | tuple[Dosage, ...] = (), handed_over: int | None = None, days: float | None = None, **more: Any
+    name: str,
+    dosage: Dosage | tuple[Dosage, ...] = (),
+    handed_over: int | None = None,
+    days: float | None = None,
+    **more: Any,
 ) -> MedicationEntry:
     """A completed MedicationDispense."""
     fields = {"status": "completed", "written": on(handed_over), "supply_days": days, **more}
@@ -97,7 +109,9 @@ def administration(name: str, mg: float | None, day: Any, **more: Any) -> Medica
     return _entry("MedicationAdministration", name, given, {"status": "completed", "start": on(day), **more})
 
 
-def _entry(resource_type: Any, name: str, dosage: Dosage | tuple[Dosage, ...], fields: dict[str, Any]) -> MedicationEntry:
+def _entry(
+    resource_type: Any, name: str, dosage: Dosage | tuple[Dosage, ...], fields: dict[str, Any]
+) -> MedicationEntry:
     dosages = (dosage,) if isinstance(dosage, Dosage) else dosage
     fields = {**drug(name), "reference": f"{resource_type}/1", "sets": frozenset(), "dosages": dosages, **fields}
     return MedicationEntry(resource_type=resource_type, **fields)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from cds_service.record import Dosage
 from tests.unit.derive.steroid_charts import (
     LOCAL,
     administration,
@@ -79,9 +80,7 @@ class TestSection8:
         assert (shown.level, reasons(shown), shown.basis) == (0, ["inhaled"], ())
 
     def test_r11_n3_hydrocortisone_20_mg_with_e27_is_replacement(self) -> None:
-        shown = exposure(
-            statement("hydrocortisone", daily(20), start=900), condition("adrenal-insufficiency-or-cah")
-        )
+        shown = exposure(statement("hydrocortisone", daily(20), start=900), condition("adrenal-insufficiency-or-cah"))
         assert (shown.level, shown.level_reason, shown.replacement) == (0, "replacement", True)
         assert (shown.current, reasons(shown)) == (False, ["replacement"])
 
@@ -169,10 +168,7 @@ class TestLimits:
 
     @pytest.mark.parametrize(("mg", "level"), [(9.9, 1), (10, 2), (13.6, 2), (13.7, 3)])
     def test_cumulative_limits_3_65_g_and_5_g_a_year(self, mg: float, level: int) -> None:
-        """Every day of the year, but only 27 of the last 90: 338 days at T-90 and before, 27 days at the end.
-
-        mg x 365: 9.9 -> 3.61 g, 10 -> 3.65 g, 13.6 -> 4.96 g, 13.7 -> 5.0005 g.
-        """
+        """mg x 365 days: 9.9 -> 3.61 g, 10 -> 3.65 g, 13.6 -> 4.96 g, 13.7 -> 5.0005 g."""
         shown = exposure(statement("prednisone", daily(mg), start=364))
         assert shown.cumulative_365_mg == pytest.approx(mg * 365)
         assert shown.level == level
@@ -220,7 +216,13 @@ class TestLimits:
 
     @pytest.mark.parametrize(
         ("name", "mg"),
-        [("prednisolone", 5), ("methylprednisolone", 4), ("hydrocortisone", 20), ("cortisone", 25), ("triamcinolone", 4)],
+        [
+            ("prednisolone", 5),
+            ("methylprednisolone", 4),
+            ("hydrocortisone", 20),
+            ("cortisone", 25),
+            ("triamcinolone", 4),
+        ],
     )
     def test_equivalents_of_5_mg_prednisone(self, name: str, mg: float) -> None:
         assert exposure(statement(name, daily(mg), start=40)).last_daily_mg == 5
@@ -310,7 +312,7 @@ class TestUncertainData:
         assert "text-only" in shown.flags
 
     def test_no_route_and_no_form_is_at_most_gc1(self) -> None:
-        unrouted = daily(60).__class__(dose=60, unit="mg", times=1, period=1, period_unit="d")
+        unrouted = Dosage(dose=60, unit="mg", times=1, period=1, period_unit="d")
         shown = exposure(statement("prednisone", unrouted, start=120))
         assert (shown.level, "route-uncertain" in shown.flags) == (1, True)
 
