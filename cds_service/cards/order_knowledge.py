@@ -130,6 +130,9 @@ def load_order_knowledge(folder: Path, value_sets: Iterable[str]) -> OrderKnowle
     orders = {key: _ready(path, key, written, file.repeat_label) for key, written in file.order.items()}
     for key, order in orders.items():
         _refuse_unknown_sets(path, key, order.written, known)
+    for name in (*file.pregnancy.sets, *file.pregnancy.delivery_sets):
+        if name not in known:
+            raise RuleFileError(path, line_of(path, "pregnancy", name), f"no value set is called {name!r}")
     watched = {
         name
         for order in orders.values()
