@@ -35,7 +35,7 @@ def create_app(
     store = store or open_store(settings)
     if service is None:
         raise SettingsError("No service is given to answer calls.")
-    app = Flask("cds_service")
+    app = Flask("cds_service", static_folder=None)
     app.extensions[STORE] = store
     # A redirect would lose a preflight and invite a browser elsewhere: a path answers as it is written, or 404.
     app.url_map.merge_slashes = False

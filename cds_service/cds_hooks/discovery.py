@@ -15,8 +15,9 @@ DESCRIPTION = (
     "check next. Decision support for licensed clinicians, not diagnosis: no card is no proof of no risk."
 )
 USAGE_REQUIREMENTS = (
-    "FHIR R4. Every prefetch key that is left out is read from fhirServer with fhirAuthorization; without patient "
-    "and conditions the answer is 412. An empty list of cards means that the rules ran and none applies."
+    "FHIR R4. A prefetch key that is left out is read from fhirServer; without patient and conditions the answer is "
+    "412. An empty list of cards means that the rules ran: the extension of the response says what each rule found and "
+    "which sources were incomplete."
 )
 PATIENT_VIEW_VERSION = "1.0"  # C12: the published version of the hook
 SPECIFICATION_3 = "3.0.0"

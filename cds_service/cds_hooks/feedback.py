@@ -58,7 +58,7 @@ class _Coding(msgspec.Struct):
 class _Reason(msgspec.Struct, rename="camel"):
     reason: _Coding | None = None
     user_comment: str | None = None
-    extension: msgspec.Raw | None = None
+    extension: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Item(msgspec.Struct, rename="camel"):
@@ -144,8 +144,8 @@ def _coded(reason: _Reason, where: str) -> tuple[str | None, str | None]:
     return code, system
 
 
-def _epic_reason(extension: msgspec.Raw | None) -> str | None:
-    if extension is None:
+def _epic_reason(extension: msgspec.Raw | msgspec.UnsetType) -> str | None:
+    if isinstance(extension, msgspec.UnsetType):
         return None
     try:
         category = msgspec.json.decode(extension, type=dict[str, msgspec.Raw]).get(_EPIC_REASON)

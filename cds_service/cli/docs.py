@@ -96,7 +96,8 @@ def _rule(rule: Rule, knowledge: Knowledge, deck: CardDeck, cases: list[Case]) -
 def _when(rule: Rule, knowledge: Knowledge) -> Iterator[str]:
     yield "**It fires**\n"
     for fires in rule.fires:
-        yield f"- *{fires.indicator}* ({fires.name}): {_in_words(fires.when)}."
+        unless = f", unless {_in_words(fires.unless)}" if fires.unless else ""
+        yield f"- *{fires.indicator}* ({fires.name}): {_in_words(fires.when)}{unless}."
         yield f'  Card: "{fires.summary or rule.summary}"'
     yield "\n**It stays silent although it would fire**\n"
     for suppression in rule.suppressed:
@@ -132,7 +133,7 @@ def _words(name: str) -> str:
 def _used(rule: Rule, criteria: Mapping[str, Criterion]) -> list[str]:
     """Every criterion that the rule's expressions reach, in reading order."""
     found: dict[str, None] = {}
-    waiting = [f.when for f in rule.fires] + [s.when for s in rule.suppressed]
+    waiting = [f.when for f in rule.fires] + [f.unless for f in rule.fires if f.unless] + [s.when for s in rule.suppressed]
     waiting += [text for o in (*rule.offers, *rule.advice) if (text := o.when)]
     while waiting:
         for name in sorted(names_in(waiting.pop(0))):

@@ -15,7 +15,7 @@ Span = tuple[date, date]
 Phases = list[DosePhase] | str
 
 # Reasons why an entry has no interval.
-UNDATED, NOT_STARTED, DATES_CONTRADICT = "undated", "not-started", "dates-contradict"
+UNDATED, NOT_STARTED, DATES_CONTRADICT, NO_DAYS = "undated", "not-started", "dates-contradict", "no-exposed-days"
 NO_DURATION, NO_DISPENSE, AS_NEEDED_NOT_DISPENSED = "no-duration", "no-dispense", "as-needed-not-dispensed"
 _ONE_EVENT = timedelta(hours=24)
 
@@ -59,7 +59,7 @@ def strength_of(entry: MedicationEntry) -> float | None:
 def phases_of_entry(entry: MedicationEntry, setting: Setting) -> Phases:
     """Phases with both ends, none after today; or the reason why there are none."""
     phases = _READERS[entry.resource_type](entry, setting)
-    return phases if phases else NOT_STARTED
+    return phases if phases else NO_DAYS
 
 
 def _statement(entry: MedicationEntry, setting: Setting) -> Phases:
@@ -88,22 +88,27 @@ def _end_of_statement(entry: MedicationEntry, first: date, today: date) -> tuple
 
 
 def _request(entry: MedicationEntry, setting: Setting) -> Phases:
-    bounds = [dosage.bounds_start for dosage in entry.dosages if dosage.bounds_start]
-    authored = entry.written or min(bounds, default=None)
+    authored = entry.written or min((d.bounds_start for d in entry.dosages if d.bounds_start), default=None)
     if authored is None:
         return UNDATED
     if authored.is_future(setting.as_of):
         return NOT_STARTED
-    first, today = _first_day(authored, setting.today), setting.today
-    phases = _phases(entry, first, setting)
+    phases = _written_phases(entry, _first_day(authored, setting.today), setting)
+    if all(phase.first > setting.today for phase in phases):
+        return NOT_STARTED
+    return _ordered(entry, phases, authored, setting)
+
+
+def _ordered(entry: MedicationEntry, phases: list[DosePhase], authored: PartialDate, setting: Setting) -> Phases:
+    """The first of Dosage bounds, expectedSupplyDuration, quantity over daily units; else assumed or one day (B-31)."""
+    today = setting.today
     if all(phase.last is not None for phase in phases):
         return list(close(phases, today, today))
-    begin = min(phase.first for phase in phases)
     days = entry.supply_days or _days_of_quantity(entry, phases, setting)
     if days:
-        return _supplied(entry, phases, (begin, days), setting)
+        return _supplied(entry, phases, (min(phase.first for phase in phases), days), setting)
     if entry.status != "active":
-        return list(close(phases, first, today))
+        return list(close(phases, _first_day(authored, today), today))
     return _assumed(phases, authored, setting) or NO_DURATION
 
 
@@ -189,6 +194,13 @@ _READERS: Mapping[str, Callable[[MedicationEntry, Setting], Phases]] = {
 
 
 def _phases(entry: MedicationEntry, first: date, setting: Setting) -> list[DosePhase]:
+    """The phases, none before ``first``."""
+    written = _written_phases(entry, first, setting)
+    return [phase if phase.first >= first else phase._replace(first=first) for phase in written]
+
+
+def _written_phases(entry: MedicationEntry, first: date, setting: Setting) -> list[DosePhase]:
+    """The phases as the Dosage says; the bounds of an order may begin before it was authored (a re-issued order)."""
     return phases_of(entry.dosages, first, _strength(entry, setting.knowledge), setting.knowledge)
 
 

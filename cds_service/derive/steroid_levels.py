@@ -58,7 +58,11 @@ def episodes(parts: Iterable[Exposed], gap_days: int) -> list[Episode]:
 
 
 def judge(parts: Sequence[Exposed], gap_days: int, today: date, knowledge: SteroidKnowledge) -> Judgement:
-    """The level of one view. Doses count only in courses longer than a burst (A-03, B-85)."""
+    """The level of one view. Doses count only in courses longer than a burst (A-03, B-85).
+
+    Every course that ended up to 90 days ago is judged at its own last day (A-06, B-33); the highest level counts, so
+    that a later course at a low dose does not hide an earlier one at a high dose.
+    """
     runs = episodes(parts, gap_days)
     recent = [run for run in runs if (today - run.last).days <= knowledge.windows.ended_days]
     if not recent:
@@ -68,7 +72,8 @@ def judge(parts: Sequence[Exposed], gap_days: int, today: date, knowledge: Stero
         level, reason = (1, BURSTS) if bursts >= knowledge.low.bursts else (0, SHORT_COURSES)
         return Judgement(level, reason, *_dates(recent), bursts=bursts)
     long = [run for run in runs if _is_long(run, knowledge)]
-    return _judge_long(long, gap_days, knowledge)._replace(bursts=bursts)
+    views = [_judge_long(long[: number + 1], gap_days, knowledge) for number, run in enumerate(long) if run in recent]
+    return max(views, key=lambda view: (view.level, view.last_day))._replace(bursts=bursts)
 
 
 def _is_long(run: Episode, knowledge: SteroidKnowledge) -> bool:

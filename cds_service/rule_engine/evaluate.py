@@ -52,9 +52,11 @@ def _first_branch(compiled: CompiledRule, inquiry: Inquiry) -> tuple[CompiledFir
     missing: tuple[str, ...] = ()
     for branch in compiled.fires:
         verdict = branch.when(inquiry.ask)
-        if verdict.value:
-            return branch, verdict, missing
         missing += verdict.missing
+        if verdict.value:
+            exception = branch.unless(inquiry.ask) if branch.unless else FALSE
+            if not exception.value:
+                return branch, verdict, (*missing, *exception.missing)
     return None, FALSE, tuple(dict.fromkeys(missing))
 
 

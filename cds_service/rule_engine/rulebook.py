@@ -21,6 +21,7 @@ class CompiledFires(msgspec.Struct, frozen=True):
 
     written: Fires
     when: Expression
+    unless: Expression | None
 
 
 class CompiledRule(msgspec.Struct, frozen=True):
@@ -92,7 +93,7 @@ def compile_rule(rule: Rule, gates: Mapping[str, Ask], measured_kinds: frozenset
     return CompiledRule(
         rule,
         criteria,
-        tuple(CompiledFires(f, read(f.when)) for f in rule.fires),
+        tuple(CompiledFires(f, read(f.when), read_if_given(f.unless)) for f in rule.fires),
         tuple((s, read(s.when)) for s in rule.suppressed),
         tuple((o, read_if_given(o.when), read_if_given(o.preselect_when)) for o in rule.offers),
         tuple((a, read_if_given(a.when)) for a in rule.advice),
@@ -133,6 +134,7 @@ def _refuse_unused(rule: Rule) -> None:
 def _expressions(rule: Rule) -> list[str]:
     texts = [f.when for f in rule.fires] + [s.when for s in rule.suppressed]
     optional = [
+        *(f.unless for f in rule.fires),
         *(o.when for o in rule.offers),
         *(o.preselect_when for o in rule.offers),
         *(a.when for a in rule.advice),

@@ -70,7 +70,9 @@ def hooks_blueprint(service: CdsService, max_body_bytes: int, clock: Callable[[]
         items = parse_feedback(_body(min(max_body_bytes, MAX_BYTES)), clock())
         counts = service.feedback(g.client, items)
         call_log.note(items=len(items), **(counts or {}))
-        return Response(status=200, headers={"Content-Length": "0"}, mimetype=_JSON)
+        answer = Response(status=200)
+        del answer.headers["Content-Type"]  # there is no content
+        return answer
 
     for base in ("/cds-services", "/cds-services/"):
         path = f"{base}/{SERVICE_ID}"

@@ -1,11 +1,15 @@
-"""Unknown paths, wrong methods and failures: always an OperationOutcome, never `cards: []` (C15, C62, T21, T23, T35)."""
+"""Unknown paths, wrong methods, failures: always an OperationOutcome, never `cards: []` (C15, C62, T21, T23, T35)."""
+
+import json
 
 import pytest
+import structlog
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
 from cds_service.errors import DataNotAvailable, NotAllowed
+from cds_service.web import call_log
 from tests.http.stand_in import CALL, FEEDBACK, HOOK_INSTANCE, StandIn, a_call, an_item, diagnostics
 
 CANARY = "canary-Smith-1950"
@@ -24,7 +28,7 @@ CANARY = "canary-Smith-1950"
         "/cds-services/atrophy-risk/../../x",
         "/cds-service",
         "/cds-services/atrophy-risk%00",
-        "//evil.example/cds-services",
+        "/x//cds-services",
         "/.git/config",
     ],
 )
@@ -162,3 +166,14 @@ def test_a_path_is_not_logged(client: FlaskClient) -> None:
         client.get(f"/Patient/{CANARY}?name={CANARY}")
 
     assert CANARY not in str(lines)
+
+
+def test_t33_no_value_begins_a_log_line_of_its_own_or_colours_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    call_log.configure()
+    structlog.get_logger().info("call", value="a\r\n{}\x1b[31m\u2028")
+
+    written = capsys.readouterr().err
+    assert written.count("\n") == 1
+    assert written.isascii()
+    assert "\x1b" not in written
+    assert json.loads(written)["value"] == "a\r\n{}\x1b[31m\u2028"

@@ -89,12 +89,18 @@ def test_a_value_that_cannot_be_used_stops_the_start_and_names_its_variable(name
 
 
 def test_a_misspelt_name_is_not_silently_ignored() -> None:
-    with pytest.raises(SettingsError, match="ATROPHY_CDS_DATABSE_URL.*ATROPHY_CDS_DATABASE_URL"):
+    with pytest.raises(SettingsError, match=r"ATROPHY_CDS_DATABSE_URL.*ATROPHY_CDS_DATABASE_URL"):
         read(ATROPHY_CDS_DATABSE_URL="sqlite://")
 
 
 def test_a_variable_that_resembles_no_setting_is_somebody_elses() -> None:
     assert read(ATROPHY_CDS_REQUIRE_BROWSER="1") == read()
+
+
+def test_today_is_the_day_at_the_site() -> None:
+    eastmost, westmost = (read(ATROPHY_CDS_SITE_ZONE=zone).today() for zone in ("Etc/GMT-14", "Etc/GMT+12"))
+
+    assert (eastmost - westmost).days in (1, 2)  # 26 hours apart: never the same day
 
 
 def test_settings_do_not_change_once_read() -> None:

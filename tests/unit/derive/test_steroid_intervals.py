@@ -73,6 +73,12 @@ class TestStatements:
         """P-14."""
         assert days(statement("prednisone", daily(40, bounds_start=on(60)), start=60)) == (60, 0)
 
+    def test_bounds_do_not_begin_before_the_statement(self) -> None:
+        assert days(statement("prednisone", daily(40, bounds_start=on(80)), start=60)) == (60, 0)
+
+    def test_bounds_that_ended_before_the_statement_began_leave_no_day(self) -> None:
+        assert reasons(exposure(statement("prednisone", daily(40, bounds_end=on(80)), start=60))) == ["no-exposed-days"]
+
     def test_dates_that_contradict_each_other(self) -> None:
         shown = exposure(statement("prednisone", daily(10), start=20, end=40))
         assert (shown.level, reasons(shown)) == (0, ["dates-contradict"])
@@ -124,6 +130,16 @@ class TestPartialDates:
 class TestOrders:
     def test_b_31_bounds_come_first(self) -> None:
         assert days(order("prednisone", daily(10, bounds_days=10), authored=60, supply_days=30)) == (60, 51)
+
+    def test_the_bounds_of_a_reissued_order_may_begin_before_it_was_authored(self) -> None:
+        assert days(order("prednisone", daily(10, bounds_start=on(60)), authored=20, supply_days=61)) == (60, 0)
+
+    def test_without_authored_on_it_counts_from_its_bounds(self) -> None:
+        """P-14: boundsPeriod.start only."""
+        assert days(order("prednisone", daily(10, bounds_start=on(60)))) == (60, 0)
+
+    def test_an_order_for_later_has_not_begun(self) -> None:
+        assert reasons(exposure(order("prednisone", daily(60, bounds_start=on(-10)), authored=5))) == ["not-started"]
 
     def test_b_31_then_the_expected_supply_duration(self) -> None:
         written = order("prednisone", daily(10), authored=60, supply_days=30, quantity=5, quantity_unit="tablet")

@@ -1,0 +1,70 @@
+"""What about this patient changes how an order is offered: pregnancy (G11) and cautions (G13, B-55)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from cds_service.cards.order_knowledge import Caution, Pregnancy
+from cds_service.derive.conditions import counts, is_active
+from cds_service.partial_date import PartialDate
+from cds_service.record import ConditionEntry, PatientRecord
+from cds_service.rule_engine.care import is_performed
+
+
+class Circumstances:
+    """Asked only when an order needs it; each answer is found once."""
+
+    def __init__(self, record: PatientRecord, as_of: datetime, pregnancy: Pregnancy) -> None:
+        self._record = record
+        self._as_of = as_of
+        self._pregnancy = pregnancy
+        self._active: tuple[ConditionEntry, ...] | None = None
+        self._pregnant: bool | None = None
+
+    def has_condition(self, sets: Iterable[str], within_days: int | None = None) -> bool:
+        """Whether a condition of one of the sets is active, and began or was recorded inside the window if there is one."""
+        wanted = frozenset(sets)
+        if self._active is None:
+            self._active = tuple(c for c in self._record.conditions if is_active(c, self._as_of))
+        return any(
+            not wanted.isdisjoint(c.sets) and (within_days is None or self._recent(c.onset or c.recorded, within_days))
+            for c in self._active
+        )
+
+    def is_pregnant(self) -> bool:
+        """G11: a pregnancy code inside its window, or a delivery inside its own whatever its status (A-40, B-74)."""
+        if self._pregnant is None:
+            known = self._pregnancy
+            self._pregnant = self.has_condition(known.sets, known.within_days) or self._has_delivered()
+        return self._pregnant
+
+    def applies(self, caution: Caution) -> bool:
+        """Whether a caution is to be shown."""
+        if not caution.conditions and not caution.results:
+            return True
+        if caution.conditions and self.has_condition(caution.conditions, caution.within_days):
+            return True
+        return self._is_low(caution)
+
+    def _is_low(self, caution: Caution) -> bool:
+        sets = frozenset(caution.results)
+        results = [
+            (o.effective, o.value, o.unit)
+            for o in self._record.observations
+            if o.value is not None and o.effective is not None and not sets.isdisjoint(o.sets)
+        ]
+        if not results:
+            return False
+        dated, value, unit = max(results, key=lambda result: result[0])
+        recent = caution.within_days is None or self._recent(dated, caution.within_days)
+        return recent and unit in caution.units and value < caution.below
+
+    def _has_delivered(self) -> bool:
+        sets = frozenset(self._pregnancy.delivery_sets)
+        dates = [c.onset or c.recorded for c in self._record.conditions if counts(c) and not sets.isdisjoint(c.sets)]
+        dates += [a.date for a in self._record.activities if is_performed(a) and not sets.isdisjoint(a.sets)]
+        return any(self._recent(dated, self._pregnancy.delivery_within_days) for dated in dates)
+
+    def _recent(self, dated: PartialDate | None, days: int) -> bool:
+        return dated is not None and dated.within_days(days, self._as_of)

@@ -1,0 +1,172 @@
+"""What must hold for every patient: copies that do not count, order, other patients, missing sources (B-55)."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cds_service.case_resources import PATIENT_ID, case_resources
+from cds_service.cases import Case, load_cases
+from cds_service.fhir.reader import payloads_from_resources, read_record
+from cds_service.record import SourceState
+from cds_service.rule_engine.evaluate import evaluate
+from cds_service.rule_engine.facts import gather_facts
+from cds_service.rule_engine.loader import Knowledge, load_knowledge
+from cds_service.rule_engine.model import Evaluation
+
+RULES = Path(__file__).parents[2] / "rules"
+CASES = [case for _, case in load_cases(RULES)]
+AS_OF = datetime(2026, 11, 2, 12, tzinfo=UTC)
+KNOWLEDGE: Knowledge = load_knowledge(RULES, AS_OF.date())
+LIVING = [case for case in CASES if not case.deceased]
+by_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+Resource = dict[str, Any]
+
+
+def resources_of(case: Case) -> list[Resource]:
+    return list(case_resources(case, KNOWLEDGE.tables, AS_OF))
+
+
+def answers(resources: list[Resource], **states: SourceState) -> dict[str, tuple[str, str | None]]:
+    """Status and indicator of every rule; ``states`` are sources not seen whole. A failed source has no entries."""
+    return {a.rule.id: (a.status.value, a.indicator) for a in evaluation_of(resources, **states).assessments}
+
+
+def evaluation_of(resources: list[Resource], **states: SourceState) -> Evaluation:
+    payloads = tuple(
+        payload
+        if payload.name not in states
+        else msgspec.structs.replace(
+            payload,
+            state=states[payload.name],
+            pages=() if states[payload.name] is SourceState.FAILED else payload.pages,
+        )
+        for payload in payloads_from_resources([msgspec.json.encode(r) for r in resources])
+    )
+    record = read_record(payloads, PATIENT_ID, vocabulary=KNOWLEDGE.vocabulary, as_of=AS_OF)
+    return evaluate(KNOWLEDGE.rules, gather_facts(record, KNOWLEDGE, AS_OF))
+
+
+def copies(resources: list[Resource], change: Resource) -> list[Resource]:
+    """Each Condition once more, under another id, with ``change`` laid over it."""
+    changed = []
+    for resource in resources:
+        if resource["resourceType"] == "Condition":
+            twin = copy.deepcopy(resource)
+            twin["id"] += "-copy"
+            twin.update(change)
+            changed.append(twin)
+    return changed
+
+
+def status(system: str, code: str) -> Resource:
+    return {"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}]}
+
+
+@by_case
+@pytest.mark.parametrize("word", ["refuted", "entered-in-error"])
+def test_a_refuted_or_mistaken_copy_changes_nothing(case: Case, word: str) -> None:
+    """G2: what was refuted or entered in error is as if it were not there."""
+    resources = resources_of(case)
+    change = {"verificationStatus": status("condition-ver-status", word)}
+    assert answers(resources) == answers(resources + copies(resources, change))
+
+
+@by_case
+def test_a_resolved_copy_changes_nothing(case: Case) -> None:
+    """G1: a resolved disorder triggers nothing. A hospice entry that ended within 90 days still counts (B-66)."""
+    resources = resources_of(case)
+    change = {"clinicalStatus": status("condition-clinical", "resolved"), "abatementDateTime": AS_OF.isoformat()}
+    assert answers(resources) == answers(resources + copies(resources, change))
+
+
+@by_case
+def test_a_family_history_copy_changes_nothing(case: Case) -> None:
+    """G4: a relative's disease is not the patient's."""
+    resources = resources_of(case)
+    relatives: list[Resource] = [
+        {
+            "resourceType": "FamilyMemberHistory",
+            "id": f"relative-of-{r['id']}",
+            "status": "completed",
+            "patient": {"reference": f"Patient/{PATIENT_ID}"},
+            "relationship": {"text": "mother"},
+            "condition": [{"code": r["code"]}],
+        }
+        for r in resources
+        if r["resourceType"] == "Condition"
+    ]
+    assert answers(resources) == answers(resources + relatives)
+
+
+@by_case
+def test_another_patients_resources_add_nothing(case: Case) -> None:
+    """T9: entries of another patient are dropped. Their source is then incomplete, so a rule may become unknown."""
+    everyone: list[Resource] = [
+        {
+            "resourceType": "Condition",
+            "id": f"of-another-{i}",
+            "subject": {"reference": "Patient/somebody-else"},
+            "code": {"coding": [{"system": "http://snomed.info/sct", "code": code}]},
+            "onsetDateTime": "2026-10-30",
+            "clinicalStatus": status("condition-clinical", "active"),
+        }
+        for i, code in enumerate(("26544005", "37280007", "88092000", "91019004"))
+    ]
+    before, after = answers(resources_of(case)), answers(resources_of(case) + everyone)
+    for rule, answer in after.items():
+        if before[rule][0] != "suppressed":  # a reason to stay silent that cannot be checked does not silence
+            assert answer == before[rule] or answer == ("unknown", None)
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_order_of_resources_does_not_matter(data: st.DataObject) -> None:
+    """A server may sort as it likes."""
+    resources = resources_of(data.draw(st.sampled_from(CASES)))
+    patient, rest = resources[0], resources[1:]
+    assert answers(resources) == answers([patient, *data.draw(st.permutations(rest))])
+
+
+@pytest.mark.parametrize("case", LIVING, ids=[case.id for case in LIVING])
+@pytest.mark.parametrize(
+    "source", ["conditions", "medicationStatements", "medicationRequests", "observations", "encounters", "orders"]
+)
+def test_a_missing_source_never_turns_into_not_met(case: Case, source: str) -> None:
+    """T23: what could not be read never becomes "no": fired or unknown stays fired or unknown."""
+    resources = resources_of(case)
+    before, after = answers(resources), answers(resources, **{source: SourceState.FAILED})
+    for rule, (was, _) in before.items():
+        if was in ("fired", "unknown"):
+            assert after[rule][0] in ("fired", "unknown", "suppressed"), rule
+
+
+@by_case
+def test_an_incomplete_source_never_hides_what_was_found(case: Case) -> None:
+    """P-05, T23: what a warning or critical card rests on was read, so it is shown whatever else may be missing."""
+    resources = resources_of(case)
+    everything = dict.fromkeys(
+        ("conditions", "medicationStatements", "medicationRequests", "observations", "encounters", "orders"),
+        SourceState.INCOMPLETE,
+    )
+    before, after = answers(resources), answers(resources, **everything)
+    for rule, (was, indicator) in before.items():
+        if was == "fired" and indicator != "info":
+            assert after[rule] == (was, indicator), rule
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_silent_negative_is_impossible_without_conditions(data: st.DataObject) -> None:
+    """T23: with the Conditions unread no rule that reads them says not-met."""
+    case = data.draw(st.sampled_from([c for c in CASES if not c.deceased and c.birth_date_known and c.age >= 65]))
+    after = answers(resources_of(case), conditions=SourceState.FAILED)
+    assert after["unexplained-weakness-wasting"][0] in ("unknown", "fired", "suppressed")
+    assert after["rapidly-progressive-weakness"][0] in ("unknown", "fired", "suppressed")

@@ -1,0 +1,234 @@
+"""The store keeps what was shown and answered, per client and patient, and names no patient."""
+
+import stat
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import create_engine, text
+
+from cds_service.cds_hooks.feedback import FeedbackItem
+from cds_service.errors import SettingsError
+from cds_service.store import Store
+
+NOW = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
+FHIR = "https://fhir.example/r4"
+RULE = "steroid-myopathy"
+EVIDENCE = "F1|GC2|2026-09-01"
+CARD = "4e0a3a1e-3065-4142-ba52-1d5e2f1e4f6a"
+LATER_CARD = "9c5b94b1-35ad-49bb-b118-8e8fc24abf80"
+SUGGESTION = "0c1f7f3e-6a0f-4d37-8b2c-2f3c9e0f9f10"
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A card with two rules, as the store notes it."""
+
+    uuid: str = CARD
+    rules: tuple[tuple[str, str], ...] = ((RULE, "1.0.0"), ("unexplained-weakness", "1.2.0"))
+    evidence: tuple[tuple[str, str], ...] = ((RULE, EVIDENCE), ("unexplained-weakness", "F1"))
+    indicator: str = "warning"
+    suggestions: Mapping[str, str] = msgspec.field(default_factory=lambda: {SUGGESTION: "ck"})
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/var/cds.db"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    store = Store(url)
+    store.migrate()
+    yield store
+    store.close()
+
+
+def show(store: Store, *cards: Shown, client: str = "ehr", patient: str = "p1", at: datetime = NOW) -> None:
+    store.note_shown(client, store.memory(client, FHIR, patient).patient, cards, at)
+
+
+def overridden(at: datetime, card: str = CARD, code: str = "will-monitor", comment: str | None = None) -> FeedbackItem:
+    return FeedbackItem(card, "overridden", at, reason_code=code, reason_system="urn:x", comment=comment)
+
+
+def test_a_patient_never_seen_has_no_memory(store: Store) -> None:
+    memory = store.memory("ehr", FHIR, "p1")
+
+    assert memory.answer(RULE, EVIDENCE) is None
+    assert memory.first_shown(RULE, EVIDENCE) is None
+
+
+def test_a_16_a_card_that_was_only_shown_has_no_answer(store: Store) -> None:
+    show(store, Shown())
+
+    assert store.memory("ehr", FHIR, "p1").answer(RULE, EVIDENCE) is None
+
+
+def test_a_16_an_answer_counts_for_every_rule_of_the_card(store: Store) -> None:
+    show(store, Shown())
+    store.record_feedback("ehr", [overridden(NOW)], NOW)
+
+    memory = store.memory("ehr", FHIR, "p1")
+    for rule, evidence in Shown().evidence:
+        answer = memory.answer(rule, evidence)
+        assert answer is not None
+        assert (answer.card, answer.outcome, answer.reason_code, answer.at) == (CARD, "overridden", "will-monitor", NOW)
+
+
+def test_b_51_other_evidence_is_not_answered(store: Store) -> None:
+    show(store, Shown())
+    store.record_feedback("ehr", [overridden(NOW)], NOW)
+
+    memory = store.memory("ehr", FHIR, "p1")
+    assert memory.answer(RULE, "F2|GC2|2026-09-01") is None
+    assert memory.answer("unexplained-weakness", EVIDENCE) is None
+
+
+@pytest.mark.parametrize(
+    ("client", "base", "patient"), [("other", FHIR, "p1"), ("ehr", "https://other.example", "p1"), ("ehr", FHIR, "p2")]
+)
+def test_t24_memory_is_one_patients_at_one_client(store: Store, client: str, base: str, patient: str) -> None:
+    show(store, Shown())
+    store.record_feedback("ehr", [overridden(NOW)], NOW)
+
+    assert store.memory(client, base, patient).answer(RULE, EVIDENCE) is None
+
+
+def test_the_latest_answer_counts_in_whatever_order_they_arrive(store: Store) -> None:
+    show(store, Shown(), Shown(LATER_CARD, suggestions={}))
+    newer = overridden(NOW, LATER_CARD, code="under-specialist-care")
+    older = overridden(NOW - timedelta(days=2))
+
+    store.record_feedback("ehr", [newer, older], NOW)
+
+    answer = store.memory("ehr", FHIR, "p1").answer(RULE, EVIDENCE)
+    assert answer is not None
+    assert answer.reason_code == "under-specialist-care"
+
+
+def test_an_accepted_suggestion_is_remembered_as_its_order(store: Store) -> None:
+    show(store, Shown())
+    store.record_feedback("ehr", [FeedbackItem(CARD, "accepted", NOW, (SUGGESTION, LATER_CARD))], NOW)
+
+    answer = store.memory("ehr", FHIR, "p1").answer(RULE, EVIDENCE)
+    assert answer is not None
+    assert answer.accepted_orders == ("ck",)
+
+
+def test_an_answer_dated_ahead_of_us_counts_from_when_we_heard_of_it(store: Store) -> None:
+    show(store, Shown())
+    store.record_feedback("ehr", [overridden(NOW + timedelta(hours=20))], NOW)
+
+    answer = store.memory("ehr", FHIR, "p1").answer(RULE, EVIDENCE)
+    assert answer is not None
+    assert answer.at == NOW
+
+
+def test_b_25_when_evidence_was_first_shown(store: Store) -> None:
+    show(store, Shown(), at=NOW - timedelta(hours=30))
+    show(store, Shown(LATER_CARD), at=NOW)
+
+    assert store.memory("ehr", FHIR, "p1").first_shown(RULE, EVIDENCE) == NOW - timedelta(hours=30)
+
+
+def test_p_22_what_became_of_a_batch_is_counted(store: Store) -> None:
+    show(store, Shown())
+    show(store, Shown(LATER_CARD), client="other")
+    batch = [overridden(NOW), overridden(NOW), overridden(NOW, LATER_CARD), overridden(NOW, SUGGESTION)]
+
+    assert store.record_feedback("ehr", batch, NOW) == {"stored": 1, "repeated": 1, "unknown": 2}
+    assert store.record_feedback("ehr", batch, NOW) == {"stored": 0, "repeated": 2, "unknown": 2}
+
+
+def test_c67_a_thousand_cards_in_one_batch(store: Store) -> None:
+    cards = [f"00000000-0000-4000-8000-{number:012d}" for number in range(1000)]
+    show(store, *(Shown(card, suggestions={}) for card in cards))
+
+    counts = store.record_feedback("ehr", [overridden(NOW, card) for card in cards], NOW)
+
+    assert counts == {"stored": 1000, "repeated": 0, "unknown": 0}
+
+
+def test_nothing_shown_and_nothing_reported_is_no_error(store: Store) -> None:
+    show(store)
+
+    assert store.record_feedback("ehr", [], NOW) == {"stored": 0, "repeated": 0, "unknown": 0}
+
+
+def comments(url: str) -> list[str | None]:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = list(connection.execute(text("SELECT comment FROM feedback")).scalars())
+    engine.dispose()
+    return found
+
+
+def test_p_22_a_comment_is_not_stored(store: Store, url: str) -> None:
+    show(store, Shown())
+    store.record_feedback("ehr", [overridden(NOW, comment="canary")], NOW)
+
+    assert comments(url) == [None]
+
+
+def test_t20_a_comment_is_stored_escaped_where_the_site_asks_for_it(url: str) -> None:
+    store = Store(url, keep_comments=True)
+    store.migrate()
+    show(store, Shown())
+    store.record_feedback("ehr", [overridden(NOW, comment="<b>'seen'</b>")], NOW)
+    store.close()
+
+    assert comments(url) == ["&lt;b&gt;&#x27;seen&#x27;&lt;/b&gt;"]
+
+
+def test_p_33_neither_patient_nor_evidence_is_in_the_files(store: Store, tmp_path: Path) -> None:
+    show(store, Shown(evidence=((RULE, "canary-evidence"),)), patient="canary-patient")
+    store.record_feedback("ehr", [overridden(NOW)], NOW)
+    store.close()
+
+    written = b"".join(file.read_bytes() for file in (tmp_path / "var").iterdir())
+    assert b"steroid-myopathy" in written  # what we look for would be found
+    assert b"canary" not in written
+    assert b"fhir.example" not in written
+
+
+def test_only_the_owner_can_read_the_files(store: Store, tmp_path: Path) -> None:
+    show(store, Shown())
+
+    assert stat.S_IMODE((tmp_path / "var").stat().st_mode) == 0o700
+    for file in (tmp_path / "var").iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
+
+
+def test_a_new_store_on_the_same_file_remembers(store: Store, url: str) -> None:
+    show(store, Shown())
+    store.record_feedback("ehr", [overridden(NOW)], NOW)
+    store.close()
+
+    again = Store(url)
+    again.migrate()
+    assert again.memory("ehr", FHIR, "p1").answer(RULE, EVIDENCE) is not None
+    assert [answer.at for answer in again.feedback_about(CARD)] == [NOW]
+    again.close()
+
+
+def test_a_store_in_memory_works_for_every_thread() -> None:
+    store = Store("sqlite://")
+    store.migrate()
+    show(store, Shown())
+    store.record_feedback("ehr", [overridden(NOW)], NOW)
+
+    assert store.memory("ehr", FHIR, "p1").answer(RULE, EVIDENCE) is not None
+    store.close()
+
+
+@pytest.mark.parametrize("url", ["", "cds.db", "mysql://localhost/cds", "://"])
+def test_a_database_that_cannot_be_used_stops_the_start(url: str) -> None:
+    with pytest.raises(SettingsError, match="ATROPHY_CDS_DATABASE_URL"):
+        Store(url)
+
+
+def test_postgresql_needs_a_key_that_its_processes_share() -> None:
+    with pytest.raises(SettingsError, match="ATROPHY_CDS_KEY_FILE"):
+        Store("postgresql+psycopg://localhost/cds")

@@ -1,0 +1,86 @@
+"""Several threads and processes on one SQLite file lose nothing and tread on nobody's toes."""
+
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from cds_service.cds_hooks.feedback import FeedbackItem
+from cds_service.store import Store
+from tests.http.stand_in import Shown
+
+ROOT = Path(__file__).parents[3]
+NOW = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
+ROUNDS = 60
+
+
+def write(store: Store, client: str, rounds: int = ROUNDS) -> None:
+    """Show a card and answer it, again and again."""
+    patient = store.memory(client, "", "p1").patient
+    for number in range(rounds):
+        card = str(uuid.uuid4())
+        store.note_shown(client, patient, [Shown(card)], NOW)
+        item = FeedbackItem(card, "overridden", NOW + timedelta(seconds=number))
+        assert store.record_feedback(client, [item], NOW)["stored"] == 1
+
+
+def counts(file: Path) -> tuple[int, int]:
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.connect() as connection:
+        shown, answered = (
+            connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()  # noqa: S608 - our own names
+            for table in ("cards_shown", "feedback")
+        )
+    engine.dispose()
+    return shown, answered
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "cds.db"
+
+
+def test_two_processes_that_start_and_write_at_once_lose_nothing(file: Path) -> None:
+    program = (
+        "import sys; from cds_service.store import Store; from tests.unit.store.test_processes import write;"
+        "store = Store(f'sqlite:///{sys.argv[1]}'); store.migrate(); write(store, sys.argv[2]); store.close()"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", program, str(file), client], cwd=ROOT)
+        for client in ("first", "second")
+    ]
+
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert counts(file) == (2 * ROUNDS, 2 * ROUNDS)
+
+
+def test_eight_threads_that_write_at_once_lose_nothing(file: Path) -> None:
+    store = Store(f"sqlite:///{file}")
+    store.migrate()
+    threads = [threading.Thread(target=write, args=(store, f"client-{n}", 20)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store.close()
+
+    assert counts(file) == (160, 160)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_worker_opens_connections_of_its_own(file: Path) -> None:
+    program = (
+        "import os, sys; from cds_service.store import Store; from tests.unit.store.test_processes import write;"
+        "store = Store(f'sqlite:///{sys.argv[1]}'); store.migrate(); write(store, 'parent', 5); pid = os.fork();"
+        "write(store, 'child' if pid == 0 else 'parent', 20); pid and os.waitpid(pid, 0)"
+    )
+
+    subprocess.run([sys.executable, "-c", program, str(file)], cwd=ROOT, check=True, timeout=60)
+
+    assert counts(file) == (45, 45)
