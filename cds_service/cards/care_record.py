@@ -24,7 +24,11 @@ class CareEntry(NamedTuple):
 def care_by_set(record: PatientRecord, watched: frozenset[str]) -> Mapping[str, tuple[CareEntry, ...]]:
     """Every entry of a watched value set that counts; drafts, revoked and cancelled ones never do."""
     found: dict[str, list[CareEntry]] = {}
-    entries = (*record.observations, *record.activities, *record.visits)
+    entries: tuple[ObservationEntry | ActivityEntry | VisitEntry, ...] = (
+        *record.observations,
+        *record.activities,
+        *record.visits,
+    )
     for entry in entries:
         sets = entry.sets if isinstance(entry, ObservationEntry) else entry.sets | entry.specialties
         if watched.isdisjoint(sets):

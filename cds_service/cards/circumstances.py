@@ -23,7 +23,7 @@ class Circumstances:
         self._pregnant: bool | None = None
 
     def has_condition(self, sets: Iterable[str], within_days: int | None = None) -> bool:
-        """Whether a condition of one of the sets is active, and began or was recorded inside the window if there is one."""
+        """Whether a condition of one of the sets is active, and (with a window) began or was recorded inside it."""
         wanted = frozenset(sets)
         if self._active is None:
             self._active = tuple(c for c in self._record.conditions if is_active(c, self._as_of))

@@ -128,7 +128,7 @@ class RuleWords(msgspec.Struct, frozen=True):
 
 
 class CardDeck(msgspec.Struct, frozen=True):
-    """All that composing needs beside the evaluation. ``by_rule`` fills itself for rules that were not there at start."""
+    """All that composing needs beside the evaluation. ``by_rule`` fills itself for rules not there at start."""
 
     cards: CardWords
     orders: OrderKnowledge
@@ -181,7 +181,8 @@ def _check_rule(path: Path, rule: Rule, deck: CardDeck) -> None:
     for code in rule.override_reasons:
         if code not in deck.reasons:
             raise RuleFileError(path, line_of(path, "override_reasons"), f"no override reason is called {code!r}")
-    groups: Iterable[CardGroup] = {rule.group, *("emergency" for f in rule.fires if f.indicator == "critical")}
+    critical = any(fires.indicator == "critical" for fires in rule.fires)
+    groups: Iterable[CardGroup] = (rule.group, "emergency") if critical else (rule.group,)
     for group in groups:
         if (group, rule.number) not in deck.rank:
             problem = f"{rule.number} is not in the {group} leads of cards.toml"

@@ -1,4 +1,4 @@
-"""What was answered before: when a card stays away, and when a critical one stops standing alone (A-16, B-25, B-51, B-80)."""
+"""What was answered before: when a card stays away, when a critical one no longer stands alone (A-16, B-25, B-51)."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def evidence_of(assessment: Assessment, facts: Facts) -> Evidence:
 
 def snoozed_until(answer: Answer, assessment: Assessment, deck: CardDeck) -> datetime | None:
     """Until when an answered card stays away; None when the answer does not silence it. Critical cards never do."""
-    if assessment.indicator in (None, "critical"):
+    if assessment.indicator is None or assessment.indicator == "critical":
         return None
-    days = _snooze_days(answer, assessment.rule, assessment.indicator or "info", deck)
+    days = _snooze_days(answer, assessment.rule, assessment.indicator, deck)
     return None if days is None else answer.at + timedelta(days=days)
 
 

@@ -22,7 +22,7 @@ class _Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A table of the file: unknown keys are refused."""
 
 
-class OrderCoding(_Written):
+class OrderCoding(_Written, frozen=True, kw_only=True):
     """A code that was seen with this display in the source that ``verified_by`` names."""
 
     system: str
@@ -31,7 +31,7 @@ class OrderCoding(_Written):
     verified_by: str
 
 
-class Caution(_Written):
+class Caution(_Written, frozen=True, kw_only=True):
     """A sentence beside a suggestion, shown when the record holds an active condition or a low result.
 
     Without ``conditions`` and ``results`` it is always shown. ``within_days`` limits onset, recording or result date.
@@ -45,7 +45,7 @@ class Caution(_Written):
     within_days: int | None = None
 
 
-class WrittenOrder(_Written):
+class WrittenOrder(_Written, frozen=True, kw_only=True):
     """One ``[order.<key>]`` table.
 
     Days are look-back windows; None means ever. ``open_order_days`` limits how old an order that is still active may
@@ -72,7 +72,7 @@ class WrittenOrder(_Written):
     wanted: str | None = None
 
 
-class Pregnancy(_Written):
+class Pregnancy(_Written, frozen=True, kw_only=True):
     """When pregnancy or a recent delivery is on record, and what to say then (G11, A-27, A-40, B-74)."""
 
     sets: tuple[str, ...]
@@ -84,7 +84,7 @@ class Pregnancy(_Written):
     exempt_text: str
 
 
-class _OrderFile(_Written):
+class _OrderFile(_Written, frozen=True, kw_only=True):
     version: str
     owner: str
     checker: str
@@ -123,7 +123,7 @@ class OrderKnowledge(msgspec.Struct, frozen=True):
 
 
 def load_order_knowledge(folder: Path, value_sets: Iterable[str]) -> OrderKnowledge:
-    """Read ``orders.toml`` of ``folder``. Raises RuleFileError for an unknown value set or an order that is not FHIR."""
+    """Read ``orders.toml``. Raises RuleFileError for an unknown value set or an order that is not FHIR."""
     path = folder / "orders.toml"
     file = read_struct(path, _OrderFile)
     known = frozenset(value_sets)

@@ -1,4 +1,4 @@
-"""Which of the orders that fired rules offer may still be suggested: not what is done, under way or unfit (G6-G8, G11)."""
+"""Which of the offered orders may still be suggested: not what is done, under way or unfit (G6-G8, G11)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def remaining(assessments: Sequence[Assessment], facts: Facts, knowledge: OrderK
 
 
 def suggestion(kept: Kept, subject: Json, encounter: Json | None, uuid: str) -> Suggestion:
-    """The suggestion of one order: a draft ServiceRequest for this patient (C52-C54). Only for orders with a resource."""
+    """One order as a suggestion: a draft ServiceRequest for this patient (C52-C54). Only with a resource."""
     resource = {**(kept.order.resource or {}), "subject": subject}
     if encounter is not None:
         resource["encounter"] = encounter

@@ -1,4 +1,4 @@
-"""Text for a card: chart text made harmless and short, our own text as Markdown, dated facts as sentences (T11, T12)."""
+"""Text for a card: chart text made harmless and short, our own text as Markdown, dated facts (T11, T12)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def plain(text: str, limit: int = CHART_TEXT_LENGTH) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def own(text: str) -> str:
-    """A sentence of ``rules/`` as Markdown that shows exactly that sentence. Remembered: never use it for chart text."""
+    """A sentence of ``rules/`` as Markdown that shows just that. Remembered: never use it for chart text."""
     return _as_text(text)
 
 

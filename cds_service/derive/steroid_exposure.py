@@ -91,9 +91,10 @@ NO_EXPOSURE = SteroidExposure()
 
 
 class _View(NamedTuple):
-    """The timeline and what is taken out of it."""
+    """The timeline, all doses on it, and what is taken out of it."""
 
     timeline: list[Stretch]
+    taken: list[dict[str, float | None]]
     pulses: Mapping[tuple[date, str], Pulse]
     replacement: bool
     today: date
@@ -147,19 +148,25 @@ def _has_condition(record: PatientRecord, sets: frozenset[str], as_of: datetime,
 
 def _view(record: PatientRecord, courses: Iterable[Course], knowledge: SteroidKnowledge, as_of: datetime) -> _View:
     timeline = stretches(courses)
+    taken = [doses(stretch.courses, Certainty.UNCERTAIN) for stretch in timeline]
     replacement = _has_condition(record, knowledge.replacement.condition_sets, as_of, confirmed=True)  # G3
-    return _View(timeline, find_pulses(timeline, knowledge), replacement, as_of.date())
+    return _View(timeline, taken, find_pulses(timeline, taken, knowledge), replacement, as_of.date())
 
 
 def _judged(view: _View, courses: Sequence[Course], knowledge: SteroidKnowledge) -> _Verdict:
     """The highest level of three views: documented days alone, assumed ones too up to GC2, all of them up to GC1.
 
-    Where two views give the same level the more certain one speaks (B-70).
+    Where two views give the same level the more certain one speaks (B-70). Only views that differ are looked at.
     """
     verdict = _Verdict(Judgement(0, steroid_levels.NO_EXPOSURE), None, 0)
-    for certainty in (Certainty.DOCUMENTED, Certainty.ASSUMED, Certainty.UNCERTAIN):
+    levels = {course.certainty for course in courses} | ({Certainty.UNCERTAIN} if view.pulses else set())
+    lowest = min(levels, default=Certainty.DOCUMENTED)
+    for certainty in sorted(levels, reverse=True):
+        dosed = zip(view.timeline, view.taken if certainty is lowest else _taken(view, certainty), strict=True)
+        parts = exposed(
+            dosed, view.pulses, knowledge, replacement=view.replacement, pulses_show=certainty is Certainty.UNCERTAIN
+        )
         seen = [course for course in courses if course.certainty >= certainty]
-        parts = exposed(view.timeline, view.pulses, certainty, knowledge, replacement=view.replacement)
         judged = _capped(judge(parts, _gap_days(seen, knowledge), view.today, knowledge), certainty)
         verdict = _Verdict(
             max(verdict.judged, judged, key=_rank),
@@ -167,6 +174,10 @@ def _judged(view: _View, courses: Sequence[Course], knowledge: SteroidKnowledge)
             max(verdict.fluorinated_days, judged.fluorinated_days),
         )
     return verdict
+
+
+def _taken(view: _View, certainty: Certainty) -> list[dict[str, float | None]]:
+    return [doses(stretch.courses, certainty) for stretch in view.timeline]
 
 
 def _capped(judged: Judgement, certainty: Certainty) -> Judgement:

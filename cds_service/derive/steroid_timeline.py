@@ -100,12 +100,14 @@ def _prescribed(courses: Iterable[Course]) -> float | None:
     return max((sum(sorted(strengths.values())) for strengths in by_span.values()), default=None)
 
 
-def find_pulses(timeline: Sequence[Stretch], knowledge: SteroidKnowledge) -> dict[tuple[date, str], Pulse]:
-    """The pulses, by the first day of each stretch they cover and their ingredient."""
+def find_pulses(
+    timeline: Sequence[Stretch], taken: Sequence[Doses], knowledge: SteroidKnowledge
+) -> dict[tuple[date, str], Pulse]:
+    """The pulses, by the first day of each stretch they cover and their ingredient. ``taken``: all doses of each."""
     found: dict[tuple[date, str], Pulse] = {}
     open_runs: dict[str, list[tuple[Stretch, float]]] = {}
-    for stretch in timeline:
-        high = _pulse_doses(stretch, knowledge)
+    for stretch, by_ingredient in zip(timeline, taken, strict=True):
+        high = _pulse_doses(by_ingredient, knowledge)
         for ingredient in [name for name, run in open_runs.items() if not _goes_on(run, stretch, name in high)]:
             found.update(_as_pulse(ingredient, open_runs.pop(ingredient), knowledge))
         for ingredient, peq in high.items():
@@ -115,13 +117,9 @@ def find_pulses(timeline: Sequence[Stretch], knowledge: SteroidKnowledge) -> dic
     return found
 
 
-def _pulse_doses(stretch: Stretch, knowledge: SteroidKnowledge) -> dict[str, float]:
+def _pulse_doses(taken: Doses, knowledge: SteroidKnowledge) -> dict[str, float]:
     limit = knowledge.pulse.at_least_daily_mg
-    peq = {
-        ingredient: knowledge.prednisone_mg(ingredient, mg)
-        for ingredient, mg in doses(stretch.courses, Certainty.UNCERTAIN).items()
-        if mg is not None
-    }
+    peq = {name: knowledge.prednisone_mg(name, mg) for name, mg in taken.items() if mg is not None}
     return {ingredient: mg for ingredient, mg in peq.items() if mg >= limit}
 
 
@@ -140,22 +138,24 @@ def _as_pulse(
 
 
 def exposed(
-    timeline: Iterable[Stretch],
+    dosed: Iterable[tuple[Stretch, Doses]],
     pulses: Collection[tuple[date, str]],
-    at_least: Certainty,
     knowledge: SteroidKnowledge,
     *,
     replacement: bool,
+    pulses_show: bool,
 ) -> list[Exposed]:
-    """The exposure by courses that are certain enough. Pulses are days without dose, and only in the uncertain view."""
+    """The exposure by the doses of each stretch. Replacement is taken out; pulses are days without dose, or no days."""
     found = []
-    for stretch in timeline:
-        taken = doses(stretch.courses, at_least)
-        if replacement and is_replacement(taken, knowledge):
-            del taken[knowledge.replacement.ingredient]
-        pulsed = {ingredient for ingredient in taken if (stretch.first, ingredient) in pulses}
-        counted: Doses = {ingredient: mg for ingredient, mg in taken.items() if ingredient not in pulsed}
-        if counted or (pulsed and at_least is Certainty.UNCERTAIN):
+    for stretch, taken in dosed:
+        replaced = knowledge.replacement.ingredient if replacement and is_replacement(taken, knowledge) else None
+        counted, pulsed = {}, False
+        for ingredient, mg in taken.items():
+            if (stretch.first, ingredient) in pulses:
+                pulsed = pulses_show
+            elif ingredient != replaced:
+                counted[ingredient] = mg
+        if counted or pulsed:
             found.append(_exposed(stretch, counted, knowledge))
     return found
 

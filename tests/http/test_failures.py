@@ -7,6 +7,7 @@ import structlog
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from flask.testing import FlaskClient
 from structlog.testing import capture_logs
+from werkzeug.exceptions import ImATeapot
 
 from cds_service.errors import DataNotAvailable, NotAllowed
 from cds_service.web import call_log
@@ -88,6 +89,15 @@ def test_a_failure_is_logged_by_kind_and_place_without_its_message(client: Flask
     assert lines[0]["hook_instance"] == HOOK_INSTANCE
     assert any("web/hooks.py" in place for place in lines[0]["error_at"])
     assert CANARY not in str(lines)
+
+
+def test_an_http_error_that_nobody_foresaw_is_500_without_its_text(client: FlaskClient, service: StandIn) -> None:
+    service.failure = ImATeapot(CANARY)
+
+    response = client.post(CALL, json=a_call())
+
+    assert response.status_code == 500
+    assert CANARY.encode() not in response.data
 
 
 def test_the_service_answers_after_a_failure(client: FlaskClient, service: StandIn) -> None:

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds_service.cds_hooks.request import Prefetch, parse_hook_request
+from cds_service.errors import BadRequest
 from cds_service.record import SourceName
 from tests.http.stand_in import CALL, HOOK_INSTANCE, StandIn, a_call, a_context, an_authorization
 
@@ -98,6 +99,13 @@ def test_p_13_bad_utf_8_inside_one_prefetch_value_is_left_to_that_source() -> No
 
     assert prefetch is not None
     assert bytes(prefetch.conditions) == b'"\xff"'
+
+
+def test_p_13_bad_utf_8_in_the_extension_is_400() -> None:
+    body = body_of(extension={"com.example.x": "MARK"}).replace(b"MARK", b"\xff")
+
+    with pytest.raises(BadRequest, match="not UTF-8"):
+        parse_hook_request(body)
 
 
 def test_an_extension_that_is_no_object_is_ignored() -> None:

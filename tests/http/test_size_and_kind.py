@@ -1,6 +1,7 @@
 """Bodies that are too large, of the wrong kind, compressed, or built to be dear to read (T13, T14, T15, P-13)."""
 
 import http.client
+import io
 import json
 import threading
 import time
@@ -131,6 +132,16 @@ def test_a_body_that_breaks_off_is_400(client: FlaskClient) -> None:
     response = client.post(CALL, data=body, content_type=JSON, environ_overrides={"CONTENT_LENGTH": "5000"})
 
     assert response.status_code == 400
+    assert diagnostics(response) == "The body broke off."
+
+
+def test_a_connection_that_breaks_while_the_body_is_read_is_400(client: FlaskClient) -> None:
+    class Broken(io.BytesIO):
+        def read(self, _size: int | None = -1) -> bytes:
+            raise ConnectionResetError
+
+    response = client.post(CALL, json=a_call(), environ_overrides={"wsgi.input": Broken()})
+
     assert diagnostics(response) == "The body broke off."
 
 

@@ -80,6 +80,7 @@ def test_every_kind_of_setting_is_read(tmp_path: Path) -> None:
         ("ATROPHY_CDS_SOURCE_LABEL", ""),
         ("ATROPHY_CDS_SOURCE_URL", "http://cds.example"),
         ("ATROPHY_CDS_SOURCE_URL", "/about"),
+        ("ATROPHY_CDS_SOURCE_URL", "https://[::1"),
         ("ATROPHY_CDS_SOURCE_ICON_URL", "https://user@cds.example/icon.png"),
     ],
 )
