@@ -1,4 +1,4 @@
-"""The application: the only place where settings, store, service and endpoints meet."""
+"""The application: the only place where settings, knowledge, store, service and endpoints meet."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from datetime import UTC, datetime
 
 from flask import Flask, Response
 
-from cds_service.errors import SettingsError
+from cds_service.cards.knowledge import load_deck
+from cds_service.fhir.client import FhirClient, open_mode_allows
+from cds_service.fixture_patients import FixturePatient, load_fixture_patients
+from cds_service.prefetch import Prefetcher, prefetch_plan
+from cds_service.reads import reads_of
+from cds_service.rule_engine.loader import load_knowledge
+from cds_service.service import CdsService
 from cds_service.settings import Settings
 from cds_service.store import Store
-from cds_service.web import auth, call_log, errors
-from cds_service.web.hooks import CdsService, hooks_blueprint
+from cds_service.web import auth, call_log, errors, hooks
+from cds_service.web.chart import chart_blueprint
 
 Clock = Callable[[], datetime]
 STORE = "atrophy_cds_store"  # its name in app.extensions
@@ -23,19 +29,18 @@ def utc_now() -> datetime:
 
 
 def create_app(
-    settings: Settings, *, clock: Clock | None = None, store: Store | None = None, service: CdsService | None = None
+    settings: Settings, *, clock: Clock | None = None, store: Store | None = None, service: hooks.CdsService | None = None
 ) -> Flask:
     """A Flask application that answers CDS Hooks calls.
 
-    The store is opened from ``settings`` and brought up to date unless one is given; ``clock`` tells the time with its
-    zone. :class:`SettingsError` if the service cannot start as configured.
+    Rules are read and checked here: RuleFileError stops the start. The store is opened from ``settings`` and brought up
+    to date unless one is given; ``clock`` tells the time with its zone.
     """
     call_log.configure()
     clock = clock or utc_now
     store = store or open_store(settings)
-    if service is None:
-        raise SettingsError("No service is given to answer calls.")
-    app = Flask("cds_service", static_folder=None)
+    service = service or build_service(settings, store, clock)
+    app = Flask("cds_service")
     app.extensions[STORE] = store
     # A redirect would lose a preflight and invite a browser elsewhere: a path answers as it is written, or 404.
     app.url_map.merge_slashes = False
@@ -44,8 +49,20 @@ def create_app(
     auth.install(app, settings)
     errors.install(app)
     app.after_request(_protect)
-    app.register_blueprint(hooks_blueprint(service, settings.max_body_bytes, clock))
+    app.register_blueprint(hooks.hooks_blueprint(service, settings.max_body_bytes, clock))
+    if settings.open:
+        app.register_blueprint(chart_blueprint(_patients_of_today(settings, clock), clock))
     return app
+
+
+def build_service(settings: Settings, store: Store, clock: Clock) -> CdsService:
+    """The service with its knowledge read and compiled, and its connections kept for all calls."""
+    knowledge = load_knowledge(settings.rules_dir, settings.today())
+    deck = load_deck(settings.rules_dir)
+    prefetcher = Prefetcher(prefetch_plan(reads_of(knowledge, deck)), FhirClient(), open_mode_allows)
+    return CdsService(
+        knowledge=knowledge, deck=deck, prefetcher=prefetcher, store=store, settings=settings, clock=clock
+    )
 
 
 def open_store(settings: Settings) -> Store:
@@ -53,6 +70,20 @@ def open_store(settings: Settings) -> Store:
     store = Store(settings.database_url, key_file=settings.key_file, keep_comments=settings.keep_comments)
     store.migrate()
     return store
+
+
+def _patients_of_today(settings: Settings, clock: Clock) -> Callable[[], tuple[FixturePatient, ...]]:
+    """The synthetic patients with their dates shifted to today; shifted again when the day changes."""
+    kept: dict[object, tuple[FixturePatient, ...]] = {}
+
+    def patients() -> tuple[FixturePatient, ...]:
+        today = clock().astimezone(settings.zone).date()
+        if today not in kept:
+            kept.clear()
+            kept[today] = load_fixture_patients(settings.fixtures_dir / "patients", today)
+        return kept[today]
+
+    return patients
 
 
 def _protect(response: Response) -> Response:

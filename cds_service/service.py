@@ -1,39 +1,42 @@
 """The walk of one call, top to bottom. Read this first.
 
-A CDS Client's request comes in (``web/hooks``) → its data is completed (``prefetch``) → read into one record
-(``fhir/reader``) → derived from (``derive``) → asked about (``rule_engine``) → answered with at most three cards
-(``cards``) → noted (``store``).
+A CDS Client's request comes in (``web/hooks``); what it did not send is fetched (``prefetch``); everything is read into
+one record (``fhir/reader``), derived from (``derive``), asked about (``rule_engine``), answered with at most three cards
+(``cards``) and noted (``store``).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
+from typing import Any
 
 import msgspec
 
+from cds_service.cards import evaluation_extension
 from cds_service.cards.compose import CardContext, Composed, compose, could_not_be_done
-from cds_service.cards.memory import Memory
 from cds_service.cards.knowledge import CardDeck
+from cds_service.cards.memory import Memory
+from cds_service.cards.profiles import profile_named
 from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
 from cds_service.cds_hooks.response import Response, encode
 from cds_service.errors import DataNotAvailable
-from cds_service.evaluation_extension import evaluation_extension
-from cds_service.fhir.reader import SourcePayload, read_record
+from cds_service.fhir.reader import read_record
 from cds_service.prefetch import Prefetcher
-from cds_service.record import PatientRecord, SourceState
+from cds_service.record import PatientRecord, SourceName, SourceState
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge
-from cds_service.rule_engine.model import Evaluation
-from cds_service.settings import CdsClient
+from cds_service.rule_engine.model import Evaluation, Status
+from cds_service.settings import CdsClient, Settings
 from cds_service.store import Store
 
-REQUIRED = ("patient", "conditions")
-NOT_HAD = "The patient's conditions or the patient could not be read, so the check could not be done."
+REQUIRED: tuple[SourceName, ...] = ("patient", "conditions")  # A-47
+NOT_HAD = (SourceState.FAILED, SourceState.NOT_OFFERED)
+NOT_DONE = "The muscle-atrophy check could not be done: the patient or the conditions could not be read."
 
 
 class HookAnswer(msgspec.Struct, frozen=True):
@@ -50,6 +53,17 @@ class Advice(msgspec.Struct, frozen=True):
     evaluation: Evaluation
     composed: Composed
 
+    def response(self, pack_hash: str, *, with_extension: bool = True) -> Response:
+        """The CDS Hooks answer: cards, and every rule's answer for machines (P-23)."""
+        extension: dict[str, Any] | None = None
+        if with_extension:
+            extension = {
+                evaluation_extension.NAME: evaluation_extension.evaluation_extension(
+                    self.evaluation, pack_hash, self.composed.notes
+                )
+            }
+        return Response(cards=self.composed.cards, extension=extension)
+
 
 class CdsService:
     """The parts of the service, met once in ``app.create_app``."""
@@ -61,14 +75,15 @@ class CdsService:
         deck: CardDeck,
         prefetcher: Prefetcher,
         store: Store,
-        zone: tzinfo,
+        settings: Settings,
         clock: Callable[[], datetime],
     ) -> None:
         self._knowledge = knowledge
         self._deck = deck
         self._prefetcher = prefetcher
         self._store = store
-        self._zone = zone
+        self._settings = settings
+        self._zone: tzinfo = settings.zone
         self._clock = clock
 
     def discovery(self, client: CdsClient) -> bytes:
@@ -76,31 +91,91 @@ class CdsService:
         return discovery_document(client.profile, self._prefetcher.plan.templates_for(client.profile))
 
     def call(self, client: CdsClient, request: HookRequest) -> HookAnswer:
-        """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (P-05)."""
+        """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (C32, P-05)."""
         watch = Stopwatch()
         as_of = self._clock().astimezone(self._zone)
         payloads = self._prefetcher.complete(request, client, as_of)
         watch.lap("data")
         record = read_record(payloads, request.patient_id, vocabulary=self._knowledge.vocabulary, as_of=as_of)
-        watch.lap("read")
+        watch.lap("record")
         memory = self._store.memory(client.id, request.fhir_server or "", request.patient_id)
-        advice = advise(record, as_of, self._knowledge, self._deck, memory, card_context(request, client))
+        context = self._context(client, request)
+        advice = advise(record, as_of, self._knowledge, self._deck, memory, context)
+        advice = refuse_without_required(advice, self._deck, context)
         watch.lap("rules")
-        refuse_without_required(record, advice, client)
         self._store.note_shown(client.id, memory.patient, advice.composed.shown, as_of)
         watch.lap("store")
-        body = encode(response_of(advice, self._knowledge))
+        response = advice.response(self._knowledge.pack_hash, with_extension=context.profile.evaluation_extension)
+        body = encode(response)
         watch.lap("encode")
-        return HookAnswer(body, watch.laps, log_of(advice))
+        return HookAnswer(body, watch.laps, _countable(advice))
 
     def feedback(self, client: CdsClient, items: tuple[FeedbackItem, ...]) -> Mapping[str, int]:
         """Keep what became of cards; repeats and unknown cards are counted and have no effect (P-22)."""
         return self._store.record_feedback(client.id, items, self._clock())
 
+    def _context(self, client: CdsClient, request: HookRequest) -> CardContext:
+        settings = self._settings
+        return CardContext(
+            request.patient_id,
+            request.encounter_id,
+            profile_named(client.profile),
+            settings.source_label,
+            settings.source_url,
+            settings.source_icon_url,
+        )
 
-def advise(
+
+def advise(  # noqa: PLR0913 - a record, a moment, what is known and for whom
     record: PatientRecord, as_of: datetime, knowledge: Knowledge, deck: CardDeck, memory: Memory, context: CardContext
 ) -> Advice:
-    """From a record to cards: derive, ask every rule, compose. Pure but for the card uuids."""
+    """From a record to cards: derive, ask every rule, compose. Pure but for the uuids of the cards."""
     evaluation = evaluate(knowledge.rules, gather_facts(record, knowledge, as_of))
     return Advice(evaluation, compose(evaluation, deck, memory, context))
+
+
+def refuse_without_required(advice: Advice, deck: CardDeck, context: CardContext) -> Advice:
+    """The advice, unless the Patient or the Conditions could not be had.
+
+    Then 412 (C32); for a client that shows errors to nobody one info card; and a critical finding in what was read
+    outweighs both (P-05).
+    """
+    record = advice.evaluation.facts.record
+    missing = tuple(name for name in REQUIRED if record.state(name) in NOT_HAD)
+    if not missing or any(a.indicator == "critical" for a in advice.evaluation.fired):
+        return advice
+    if not context.profile.errors_as_card:
+        raise DataNotAvailable(NOT_DONE)
+    card = could_not_be_done(deck, msgspec.structs.replace(context, gaps=missing))
+    return msgspec.structs.replace(advice, composed=Composed((card,), (), advice.composed.notes))
+
+
+class Stopwatch:
+    """Milliseconds of each stage of a call, for Server-Timing and the log."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._laps: list[tuple[str, float]] = []
+
+    def lap(self, name: str) -> None:
+        """The stage of that name ends now."""
+        now = time.perf_counter()
+        self._laps.append((name, (now - self._last) * 1000))
+        self._last = now
+
+    @property
+    def laps(self) -> tuple[tuple[str, float], ...]:
+        """Stage and milliseconds, in order."""
+        return tuple(self._laps)
+
+
+def _countable(advice: Advice) -> dict[str, object]:
+    """What a log line may say of an answer: rule ids and counts, never patient data (T10)."""
+    assessments = advice.evaluation.assessments
+    return {
+        "fired": [a.rule.id for a in assessments if a.status is Status.FIRED],
+        "unknown": [a.rule.id for a in assessments if a.status is Status.UNKNOWN],
+        "cards": len(advice.composed.cards),
+        "tier": advice.evaluation.tier,
+        "set_aside": sum(len(s.set_aside) for s in advice.evaluation.facts.record.sources.values()),
+    }

@@ -66,6 +66,7 @@ class GapWords(_Written, frozen=True, kw_only=True):
     """What the gap card says (P-04, P-05)."""
 
     topic: str
+    title: str
     summary: str
     opening: str
     not_done_summary: str

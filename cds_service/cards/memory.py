@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
@@ -53,8 +54,12 @@ def evidence_of(assessment: Assessment, facts: Facts) -> Evidence:
     resource ids or rule version. A concept that is only recorded has no date: coded again it is not new (B-01).
     """
     marks = sorted({_mark(fact) for fact in assessment.facts} - {""})
-    indicator = assessment.indicator or ""
-    return "\n".join((f"F{facts.finding_level}", f"GC{facts.exposure.level}", indicator, *marks))
+    return "\n".join((f"F{facts.finding_level}", f"GC{facts.exposure.level}", *marks))
+
+
+def gap_evidence(gaps: Iterable[str]) -> Evidence:
+    """What identifies the evidence of the gap card: the gaps that it names."""
+    return "\n".join(sorted(gaps))
 
 
 def snoozed_until(answer: Answer, assessment: Assessment, deck: CardDeck) -> datetime | None:
@@ -63,6 +68,13 @@ def snoozed_until(answer: Answer, assessment: Assessment, deck: CardDeck) -> dat
         return None
     days = _snooze_days(answer, assessment.rule, assessment.indicator, deck)
     return None if days is None else answer.at + timedelta(days=days)
+
+
+def gap_snoozed_until(answer: Answer, deck: CardDeck) -> datetime:
+    """Until when an answered gap card stays away while the same things are missing (P-04, A-16)."""
+    reason = deck.cards.override_reasons.get(answer.reason_code or "")
+    days = reason.snooze_days if reason is not None else None
+    return answer.at + timedelta(days=deck.cards.snooze_days.without_reason.info if days is None else days)
 
 
 def lowered_until(answer: Answer, deck: CardDeck) -> datetime | None:

@@ -16,7 +16,7 @@ from cds_service.partial_date import PartialDate, parse_partial_date
 from cds_service.rule_engine.model import Assessment, Facts
 
 Reason = Literal["already-done", "under-care", "no-finding", "pregnancy", "settled"]
-G6_OR_G8: frozenset[Reason] = frozenset({"already-done", "under-care"})
+G6_OR_G8: frozenset[Reason] = frozenset({"already-done", "under-care", "settled"})
 NO_REFERENCES: frozenset[str] = frozenset()
 
 
@@ -31,10 +31,14 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Remaining(msgspec.Struct, frozen=True):
-    """What is left of the offers, first-line orders first, and why the others are not: order key -> reason."""
+    """What is left of the offers, first-line orders first, and why the others are not: order key -> reason.
+
+    ``notes`` are sentences to say instead of what was dropped (G11).
+    """
 
     kept: tuple[Kept, ...]
     dropped: Mapping[str, Reason]
+    notes: tuple[str, ...] = ()
 
 
 class _Offered(NamedTuple):
@@ -56,13 +60,16 @@ def remaining(assessments: Sequence[Assessment], facts: Facts, knowledge: OrderK
 
 
 def suggestion(kept: Kept, subject: Json, encounter: Json | None, uuid: str) -> Suggestion:
-    """One order as a suggestion: a draft ServiceRequest for this patient (C52-C54). Only with a resource."""
+    """One order as a suggestion: a draft ServiceRequest for this patient (C52-C54). Only with a resource.
+
+    Built without validation: all but subject, encounter and uuid was validated when the order was loaded (P-43).
+    """
     resource = {**(kept.order.resource or {}), "subject": subject}
     if encounter is not None:
         resource["encounter"] = encounter
-    action = Action(type="create", description=kept.order.written.description, resource=resource)
+    action = Action.model_construct(type="create", description=kept.order.written.description, resource=resource)
     recommended = True if kept.preselect else None
-    return Suggestion(label=kept.label, uuid=uuid, isRecommended=recommended, actions=(action,))
+    return Suggestion.model_construct(label=kept.label, uuid=uuid, isRecommended=recommended, actions=(action,))
 
 
 class OrderDesk:
@@ -87,7 +94,8 @@ class OrderDesk:
             else:
                 dropped[offered.order.key] = reason
         kept.sort(key=lambda k: k.second)
-        return Remaining(tuple(kept), dropped)
+        notes = (self._knowledge.pregnancy.text,) if "pregnancy" in dropped.values() else ()
+        return Remaining(tuple(kept), dropped, notes)
 
     def _offers(self, assessments: Sequence[Assessment]) -> Iterable[_Offered]:
         merged: dict[str, _Offered] = {}

@@ -144,6 +144,17 @@ class SteroidKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     moderate: ModerateLimits
     high: HighLimits
 
+    def value_sets(self) -> frozenset[str]:
+        """Every value set that the file names: the loader refuses one that does not exist."""
+        return frozenset().union(
+            self.route_sets.systemic,
+            self.route_sets.local,
+            self.form_sets.systemic,
+            self.form_sets.local,
+            self.replacement.condition_sets,
+            self.long_term_use.condition_sets,
+        )
+
     def prednisone_mg(self, ingredient: str, mg: float) -> float:
         """The prednisone equivalent of a dose, in mg; rounded so that 9.999999 is not below 10."""
         return round(mg * self.reference_mg / self.equivalents[ingredient], 6)

@@ -65,7 +65,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
     known = frozenset(tables.codings)
     measured = frozenset(m.kind for m in findings.measured)
     kinds = measured | {c.set for c in findings.coded}
-    _refuse_unknown_sets(folder, findings, domains, known)
+    _refuse_unknown_sets(folder, steroids, findings, domains, known)
     gates_file = folder / "gates.toml"
     gates = _read_gates(gates_file, known, kinds)
     compiled_gates = compile_gates(gates, measured)
@@ -139,9 +139,14 @@ def _refuse_unknown_names(
 
 
 def _refuse_unknown_sets(
-    folder: Path, findings: FindingKnowledge, domains: DomainKnowledge, known: frozenset[str]
+    folder: Path,
+    steroids: SteroidKnowledge,
+    findings: FindingKnowledge,
+    domains: DomainKnowledge,
+    known: frozenset[str],
 ) -> None:
     named: list[tuple[str, Iterable[str]]] = [
+        ("steroids.toml", steroids.value_sets()),
         ("findings.toml", [*(c.set for c in findings.coded), *(m.set for m in findings.measured)]),
         ("risk_domains.toml", [s for d in domains.domain for s in (*d.sets, *d.strong, *d.medication_sets)]),
     ]

@@ -42,42 +42,49 @@ def chart_blueprint(patients: Callable[[], tuple[FixturePatient, ...]], clock: C
     ``patients`` gives the synthetic patients with their dates shifted to today; ``clock`` tells the time with its zone.
     An unknown patient is :class:`UnknownPath`.
     """
+    pages = _ChartPages(patients, clock)
     chart = Blueprint(
         "chart", __name__, template_folder="templates", static_folder="static", static_url_path="/chart-static"
     )
+    chart.add_url_rule("/", "front", pages.front, methods=["GET"])
+    chart.add_url_rule("/chart/<patient_id>", "opened", pages.opened, methods=["GET"])
+    chart.add_url_rule("/chart/<patient_id>/hook-request", "hook_request", pages.hook_request, methods=["GET"])
+    chart.after_request(_protect)
+    return chart
 
-    def page(opened: FixturePatient | None) -> str:
-        today = clock().date()
+
+class _ChartPages:
+    def __init__(self, patients: Callable[[], tuple[FixturePatient, ...]], clock: Callable[[], datetime]) -> None:
+        self._patients = patients
+        self._clock = clock
+
+    def front(self) -> str:
+        return self._page(None)
+
+    def opened(self, patient_id: str) -> str:
+        return self._page(self._found(patient_id))
+
+    def hook_request(self, patient_id: str) -> Response:
+        return jsonify(hook_request_for(self._found(patient_id)))
+
+    def _found(self, patient_id: str) -> FixturePatient:
+        for patient in self._patients():
+            if patient.id == patient_id:
+                return patient
+        raise UnknownPath("No such synthetic patient.")
+
+    def _page(self, opened: FixturePatient | None) -> str:
+        today = self._clock().date()
         return render_template(
             "chart.html",
-            listed=[(patient, read_banner(patient.bundle, today)) for patient in patients()],
+            listed=[(patient, read_banner(patient.bundle, today)) for patient in self._patients()],
             patient=opened,
             banner=read_banner(opened.bundle, today) if opened else None,
             chart=read_chart(opened.bundle) if opened else None,
             service_id=SERVICE_ID,
         )
 
-    def found(patient_id: str) -> FixturePatient:
-        for patient in patients():
-            if patient.id == patient_id:
-                return patient
-        raise UnknownPath("No such synthetic patient.")
 
-    @chart.get("/")
-    def front() -> str:
-        return page(None)
-
-    @chart.get("/chart/<patient_id>")
-    def opened(patient_id: str) -> str:
-        return page(found(patient_id))
-
-    @chart.get("/chart/<patient_id>/hook-request")
-    def hook_request(patient_id: str) -> Response:
-        return jsonify(hook_request_for(found(patient_id)))
-
-    @chart.after_request
-    def protect(response: Response) -> Response:
-        response.headers.update(_HEADERS)
-        return response
-
-    return chart
+def _protect(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    return response

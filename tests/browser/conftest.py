@@ -2,11 +2,19 @@
 
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from cds_service.app import STORE, create_app
+from cds_service.settings import Settings
+from cds_service.store import Store
 
 HERE = Path(__file__).parent
 BROWSER_REQUIRED = os.environ.get("ATROPHY_CDS_REQUIRE_BROWSER") == "1"
@@ -85,3 +93,42 @@ def page(browser: Browser, console_errors: list[str]) -> Iterator[Page]:
     yield page
     context.close()
     assert console_errors == []
+
+
+class LiveServer(NamedTuple):
+    """The whole service on a port of its own, and its store to look into."""
+
+    url: str
+    store: Store
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_request(self, *_args: object) -> None:
+        """The service writes its own line for each call."""
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
+    """Starts the service in open mode, with other settings where a test names them."""
+    with ExitStack() as stack:
+
+        def start(**changes: Any) -> LiveServer:
+            settings = Settings(open=True, demo=True, database_url=f"sqlite:///{tmp_path}/store.db", **changes)
+            app = create_app(settings)
+            store = app.extensions[STORE]
+            stack.callback(store.close)
+            server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler)
+            stack.callback(server.server_close)
+            thread = Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            return LiveServer(f"http://127.0.0.1:{server.port}", store)
+
+        yield start
+
+
+@pytest.fixture
+def live_server(start_server: Callable[..., LiveServer]) -> LiveServer:
+    """The service with the synthetic patients and an empty store."""
+    return start_server()

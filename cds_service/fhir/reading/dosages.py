@@ -49,6 +49,7 @@ def read_dosage(written: datatypes.Dosage, reading: Reading) -> Dosage:
         timing_code=codes.first_coding(timing.code) if timing else None,
         days_of_week=len(repeat.day_of_week or ()),
         times_of_day=len(repeat.time_of_day or ()),
+        clock_times=tuple(repeat.time_of_day or ()),
         when=tuple(repeat.when or ()),
         bounds_start=clock.read(period.start) if period else None,
         bounds_end=clock.read(period.end) if period else None,

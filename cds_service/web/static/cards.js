@@ -51,9 +51,12 @@ function suggestionRow(card, suggestion, accepted, serviceUrl) {
       await sendFeedback(serviceUrl, item);
       accepted.push(suggestion.uuid);
       accept.textContent = "Accepted";
+      accept.setAttribute("aria-label", `Accepted: ${suggestion.label}`);
+      result.classList.remove("failed");
       result.textContent = `Feedback received ${clockTime(Date.now())}`;
     } catch (error) {
       accept.removeAttribute("aria-disabled");
+      result.classList.add("failed");
       result.textContent = `Feedback was not received. ${error.message}`;
     }
   });
@@ -105,7 +108,7 @@ function foot(card, article, serviceUrl) {
 function dismissedNote(card, reason) {
   const note = element(
     "article",
-    { class: "card dismissed", tabindex: "-1", "data-card": card.uuid, role: "status" },
+    { class: "card dismissed", tabindex: "-1", "data-card": card.uuid },
     element("p", {}, element("strong", {}, "Dismissed"), reason ? `: ${reason}. ` : ". ", `Feedback received ${clockTime(Date.now())}`),
     element("p", { class: "small" }, card.summary),
   );

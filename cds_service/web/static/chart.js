@@ -3,8 +3,8 @@
 
 import { cardArticle } from "./cards.js";
 import { patientView, Unanswered } from "./client.js";
-import { counted, element, icon } from "./elements.js";
-import { evaluationOf, evaluationParts, snoozed, undecided, unseenSources } from "./evaluation.js";
+import { counted, dated, element, icon } from "./elements.js";
+import { evaluationOf, evaluationParts, isGapCard, snoozed, undecided, unseenSources } from "./evaluation.js";
 
 const main = document.getElementById("main");
 const state = document.getElementById("advice-state");
@@ -31,8 +31,8 @@ function showAnswer(answer, milliseconds) {
   const gaps = gapText(evaluated);
   if (answer.cards.length) showCards(answer.cards, gaps, milliseconds);
   else if (snoozed(evaluated).count) showSnoozed(snoozed(evaluated), gaps);
-  else if (undecided(evaluated).length) show("unchecked", "unchecked", "Could not check", gaps);
-  else show("nothing", "none", "Nothing to advise", `The chart was checked and no card applies. ${gaps}`);
+  else if (gaps) show("unchecked", "unchecked", "Could not check everything", `No card applies to what could be read. ${gaps}`);
+  else show("nothing", "none", "Nothing to advise", "The chart was checked and no card applies. That does not prove that there is no risk.");
 }
 
 function showCards(shown, gaps, milliseconds) {
@@ -40,14 +40,15 @@ function showCards(shown, gaps, milliseconds) {
     .map((indicator) => [shown.filter((card) => card.indicator === indicator).length, indicator])
     .filter(([count]) => count)
     .map(([count, indicator]) => `${count} ${indicator}`);
-  const text = `${words.join(", ")}. Answered in ${milliseconds} ms. ${gaps}`;
-  show("cards", gaps ? "unchecked" : null, counted(shown.length, "card"), text);
+  const found = `${counted(shown.length, "card")}: ${words.join(", ")}. Answered in ${milliseconds} ms.`;
+  if (gaps || shown.some(isGapCard)) show("unchecked", "unchecked", "Could not check everything", `${gaps} ${found}`);
+  else show("cards", null, "", found);
 }
 
 function showSnoozed({ count, until }, gaps) {
   const when = until ? ` until ${until}` : "";
   const text = `${counted(count, "rule")} ${count === 1 ? "is" : "are"} snoozed${when}. ${gaps}`;
-  show("snoozed", "snoozed", "No advice shown now.", text);
+  show("snoozed", gaps ? "unchecked" : "snoozed", "No advice shown now.", text);
 }
 
 /** What could not be decided or seen, as one sentence each; "" when everything was. */
@@ -65,11 +66,10 @@ function showFailure({ message, status }) {
 }
 
 function show(name, sign, title, text) {
+  const first = name === "loading" ? element("span", { class: "spinner" }) : sign ? icon(sign) : null;
+  const parts = [first, element("p", {}, title ? element("strong", {}, title) : null, " ", dated(text.trim()))];
   state.dataset.state = name;
-  state.replaceChildren(
-    sign ? icon(sign) : element("span", { class: "spinner", hidden: name === "loading" ? null : "" }),
-    element("p", {}, element("strong", {}, title), " ", text.trim()),
-  );
+  state.replaceChildren(...parts.filter(Boolean));
 }
 
 document.getElementById("check-again").addEventListener("click", check);

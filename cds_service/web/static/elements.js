@@ -47,14 +47,19 @@ export function outwardLink(label, url) {
   return element("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, label);
 }
 
+/** A text with its dates kept on one line. */
+export function dated(text) {
+  return text.split(/(\d{4}-\d\d(?:-\d\d)?)/).map((part, index) => (index % 2 ? element("span", { class: "day" }, part) : part));
+}
+
 /** "1 card", "2 cards". */
 export function counted(number, noun) {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-/** The clock time of a moment, as the reader's browser writes it. */
+/** The clock time of a moment, to the second. */
 export function clockTime(moment) {
-  return new Date(moment).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return new Date(moment).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
 function asNode(child) {

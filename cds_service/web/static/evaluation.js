@@ -1,6 +1,6 @@
 // What the answer tells a machine (P-23), told to a person: why a card is here, every rule's answer, every source.
 
-import { counted, disclosure, element } from "./elements.js";
+import { counted, dated, disclosure, element } from "./elements.js";
 
 const ASSESSMENT = "org.atrophy-cds.assessment";
 const EVALUATION = "org.atrophy-cds.evaluation";
@@ -24,6 +24,11 @@ export function undecided(evaluation) {
   return (evaluation.rules ?? []).filter((rule) => rule.status === "unknown");
 }
 
+/** Whether a card only names what could not be read (P-04). */
+export function isGapCard(card) {
+  return card.source?.topic?.code === "recordgaps";
+}
+
 /** The sources of which something was not seen. */
 export function unseenSources(evaluation) {
   return (evaluation.sources ?? []).filter((source) => source.state === "incomplete" || source.state === "failed");
@@ -42,7 +47,7 @@ export function reasonsForCard(card) {
       "p",
       { class: "small" },
       rules.length ? `${rules.length > 1 ? "Rules" : "Rule"}: ${rules.map((rule) => `${rule.id} ${rule.version}`).join(", ")}. ` : null,
-      tier ? ` ${tier}` : null,
+      tier ? `Tier ${tier}.` : null,
     ),
   );
   why.classList.add("why");
@@ -51,7 +56,7 @@ export function reasonsForCard(card) {
 
 function fact(entry) {
   const details = [entry.code, entry.date, entry.value, entry.threshold].filter(Boolean).join(" · ");
-  return element("li", {}, factLink(entry), details ? ` ${details}` : null, " ", element("span", { class: "small" }, entry.rule));
+  return element("li", {}, factLink(entry), details ? [" ", dated(details)] : null, " ", element("span", { class: "small" }, entry.rule));
 }
 
 /** The name of the fact's row in the chart, as a link to it; its reference where the chart has no such row. */

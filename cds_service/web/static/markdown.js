@@ -1,7 +1,7 @@
 // The part of GitHub Flavored Markdown that card details use (C49): paragraphs, headings, lists, bold, emphasis, code,
 // line breaks, escapes and entities. Raw HTML, links and images stay the text they are (T11).
 
-import { element } from "./elements.js";
+import { dated, element } from "./elements.js";
 
 const ITEM = /^( *)(?:[-*+]|\d{1,9}[.)])\s+(.*)$/;
 const ORDERED = /^ *\d/;
@@ -74,7 +74,17 @@ function inline(text) {
     else parts.push(hard ? element("br") : " ");
   }
   parts.push(text.slice(from));
-  return parts.filter((part) => part !== "");
+  return joined(parts).flatMap((part) => (typeof part === "string" ? dated(part) : [part]));
+}
+
+/** Neighbouring texts as one, so that an escape does not part a date. */
+function joined(parts) {
+  const texts = [];
+  for (const part of parts) {
+    if (typeof part === "string" && typeof texts.at(-1) === "string") texts.push(texts.pop() + part);
+    else texts.push(part);
+  }
+  return texts;
 }
 
 function decoded(entity) {

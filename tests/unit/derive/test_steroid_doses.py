@@ -69,7 +69,7 @@ class TestTiming:
         assert dose_of(Dosage(dose=10, unit="mg", times=2, route_sets=ORAL)) is None
 
     def test_a_dose_without_timing_is_no_dose(self) -> None:
-        """ "40mg PO daily" in free text is never parsed (patients README)."""
+        """ "40mg PO daily" in free text is never parsed."""
         assert dose_of(Dosage(dose=40, unit="mg", text="40mg PO daily", route_sets=ORAL)) is None
 
     def test_times_of_day_count(self) -> None:
@@ -150,7 +150,7 @@ class TestTapers:
         assert (shown[20], shown[19], shown[0]) == (40, 20, 20)
 
     def test_an_open_course_ends_with_its_last_step(self) -> None:
-        """patients README: active does not mean taking now; 10 + 5 days from T-29 end on T-15."""
+        """Active does not mean "taking now": 10 + 5 days from T-29 end on T-15."""
         steps = (daily(40, sequence=1, bounds_days=10), daily(20, sequence=2, bounds_days=5))
         assert min(doses(statement("prednisone", steps, start=29))) == 15
 

@@ -66,7 +66,7 @@ class TestStatements:
         assert days(statement("prednisone", daily(10), is_period=False, written=on(40))) == (40, 0)
 
     def test_an_active_three_day_course_is_three_days(self) -> None:
-        """patients README: "active three-day courses"."""
+        """Active does not mean "taking now"."""
         assert days(statement("prednisone", daily(40, bounds_days=3), start=60)) == (60, 58)
 
     def test_epic_bounds_with_a_start_only_do_not_end_a_course(self) -> None:

@@ -182,6 +182,14 @@ class TestLimits:
         assert shown.cumulative_365_mg == 3660 + 100
         assert shown.started == ago(250)
 
+    @pytest.mark.parametrize(("mg", "level"), [(35.74, 1), (35.75, 2)])
+    def test_the_cumulative_limit_of_gc2_is_3650_mg(self, mg: float, level: int) -> None:
+        """100 days, T-250..T-151, and 15 days of 5 mg (75 mg) up to today: 3574 + 75 = 3649, 3575 + 75 = 3650."""
+        shown = exposure(
+            statement("prednisone", daily(mg), start=250, end=151), statement("prednisone", daily(5), start=14)
+        )
+        assert (shown.level, shown.cumulative_365_mg) == (level, mg * 100 + 75)
+
     @pytest.mark.parametrize(("ended", "level", "reason"), [(90, 2, "moderate-dose-days"), (91, 0, "ended")])
     def test_ended_more_than_90_days_ago_is_history(self, ended: int, level: int, reason: str) -> None:
         shown = exposure(statement("prednisone", daily(20), start=ended + 60, end=ended))
@@ -201,6 +209,12 @@ class TestLimits:
         """2 mg dexamethasone = 13.3 mg PEQ. Fewer than 28 days, so only the fluorinated limit can reach GC2."""
         shown = exposure(statement("dexamethasone", daily(2), start=days - 1))
         assert (shown.level, shown.fluorinated_days) == (level, days if level else 0)
+
+    def test_b_33_fluorinated_bursts_within_a_long_course_do_not_count(self) -> None:
+        """5 mg prednisone throughout; 4 x 5 days of 2 mg dexamethasone, 16 days apart, are 20 days at 18.3 mg."""
+        bursts = [statement("dexamethasone", daily(2), start=21 * i + 4, end=21 * i) for i in range(4)]
+        shown = exposure(statement("prednisone", daily(5), start=200), *bursts)
+        assert (shown.level, shown.fluorinated_days, shown.moderate_dose_days) == (1, 0, 20)
 
     @pytest.mark.parametrize(("mg", "level"), [(1.49, 1), (1.5, 2)])
     def test_fluorinated_days_need_10_mg_peq(self, mg: float, level: int) -> None:
@@ -290,6 +304,25 @@ class TestGaps:
         first = dispense("prednisone", daily(5), handed_over=59 + gap, days=30)
         shown = exposure(first, dispense("prednisone", daily(5), handed_over=29, days=30))
         assert shown.started == ago(started)
+
+
+class TestSeveralCourses:
+    """A-06, B-33: each course that ended up to 90 days ago is judged at its own last day."""
+
+    def test_a_later_course_at_a_low_dose_does_not_hide_an_earlier_one_at_a_high_dose(self) -> None:
+        """40 mg for 30 days ended on T-80; from today only 10 of them lie in the last 90 days."""
+        high = statement("prednisone", daily(40), start=109, end=80)
+        low = statement("prednisone", daily(5), start=20)
+        shown = exposure(high, low)
+        assert (exposure(low).level, shown.level) == (1, 3)
+        assert (shown.started, shown.last_day, shown.current) == (ago(109), ago(0), True)
+
+    def test_a_course_that_goes_on_at_a_low_dose_is_judged_at_its_last_day(self) -> None:
+        """The same without a gap is one course, a taper: 10 days >= 10 mg in the last 90."""
+        shown = exposure(
+            statement("prednisone", daily(40), start=109, end=80), statement("prednisone", daily(5), start=79)
+        )
+        assert (shown.level, shown.high_dose_days, shown.started) == (1, 10, ago(109))
 
 
 class TestUncertainData:

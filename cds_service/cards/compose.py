@@ -1,0 +1,165 @@
+"""From many fired rules to at most three cards: Emergency, Diagnostic, Care, each with one lead (C1-C4, A-25, B-50)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from cds_service.cards.detail import Draft
+from cds_service.cards.gaps import gaps_of
+from cds_service.cards.knowledge import CardDeck
+from cds_service.cards.memory import (
+    GAP_RULE,
+    Memory,
+    NoMemory,
+    evidence_of,
+    gap_evidence,
+    gap_snoozed_until,
+    lowered_until,
+    snoozed_until,
+)
+from cds_service.cards.orders import G6_OR_G8, OrderDesk, Remaining
+from cds_service.cards.writer import CardContext, CardWriter, ShownCard, could_not_be_done
+from cds_service.cds_hooks.response import Card
+from cds_service.rule_engine.model import INDICATOR_RANK, Assessment, CardGroup, Evaluation, Facts
+
+__all__ = ["CardContext", "Composed", "ShownCard", "compose", "could_not_be_done"]
+
+GROUPS: tuple[CardGroup, ...] = ("emergency", "diagnostic", "care")
+MOST_CARDS = 3  # C1
+SUPPRESSED = "suppressed"
+NOTHING_LEFT, SNOOZED, HELD_BACK = "nothing-left-to-offer", "snoozed", "held-back-by-critical"
+
+Notes = dict[str, tuple[str, str]]
+
+
+class Composed(msgspec.Struct, frozen=True):
+    """Cards, what to keep of them, and notes: rule id -> (status, reason) where a fired rule is not shown after all."""
+
+    cards: tuple[Card, ...]
+    shown: tuple[ShownCard, ...]
+    notes: Mapping[str, tuple[str, str]]
+
+
+def compose(evaluation: Evaluation, deck: CardDeck, memory: Memory, context: CardContext) -> Composed:
+    """The cards for one answer, most urgent first."""
+    notes: Notes = {}
+    fired = _unanswered(evaluation, deck, memory, notes)
+    drafts = _drafts(fired, evaluation.facts, deck, notes)
+    drafts, waiting = _critical_alone(drafts, evaluation.facts, deck, memory, notes)
+    gaps = _unanswered_gaps(evaluation, deck, memory, context)
+    beside = len(drafts) < MOST_CARDS
+    writer = CardWriter(evaluation, deck, context)
+    built = [writer.card(draft, () if beside or at else gaps, waiting) for at, draft in enumerate(drafts)]
+    if gaps and beside:
+        built.append(writer.gap_card(gaps))
+    return Composed(tuple(card for card, _ in built), tuple(shown for _, shown in built), notes)
+
+
+# --- which rules speak ------------------------------------------------------------------------------------------------
+
+
+def _unanswered(evaluation: Evaluation, deck: CardDeck, memory: Memory, notes: Notes) -> list[Assessment]:
+    """Fired rules without those that an answer keeps away, and without what those carry."""
+    spoken: list[Assessment] = []
+    for assessment in sorted(evaluation.fired, key=lambda a: a.carried_by is not None):
+        carrier = assessment.carried_by
+        if carrier is not None and carrier in notes:
+            notes[assessment.rule.id] = notes[carrier]
+            continue
+        after = _after_its_answer(assessment, evaluation.facts, deck, memory)
+        if after is None:
+            notes[assessment.rule.id] = (SUPPRESSED, SNOOZED)
+        else:
+            spoken.append(after)
+    return spoken
+
+
+def _after_its_answer(assessment: Assessment, facts: Facts, deck: CardDeck, memory: Memory) -> Assessment | None:
+    """The assessment; None while it is snoozed; a critical one as a warning while it was assessed today (B-25)."""
+    answer = memory.answer(assessment.rule.id, evidence_of(assessment, facts))
+    if answer is None:
+        return assessment
+    if _is_ahead(snoozed_until(answer, assessment, deck), facts):
+        return None
+    if assessment.indicator == "critical" and _is_ahead(lowered_until(answer, deck), facts):
+        return msgspec.structs.replace(assessment, indicator="warning")
+    return assessment
+
+
+def _is_ahead(until: datetime | None, facts: Facts) -> bool:
+    return until is not None and until > facts.as_of
+
+
+def _drafts(fired: list[Assessment], facts: Facts, deck: CardDeck, notes: Notes) -> list[Draft]:
+    """One draft per group with something to say. An order stands on the first card that offers it (C3, X1)."""
+    desk = OrderDesk(facts, deck.orders) if fired else None
+    taken: set[str] = set()
+    drafts: list[Draft] = []
+    for group in GROUPS:
+        members = [a for a in fired if a.carried_by is None and _group_of(a) == group]
+        if not members or desk is None:
+            continue
+        members.sort(key=lambda a: (-INDICATOR_RANK[a.indicator or "info"], deck.place(group, a.rule), a.rule.number))
+        ids = {a.rule.id for a in members}
+        carried = tuple(a for a in fired if a.carried_by in ids)
+        left = desk.remaining((*members, *carried))
+        if _is_spent(members[0], left):
+            notes.update({a.rule.id: (SUPPRESSED, NOTHING_LEFT) for a in (*members, *carried)})
+            continue
+        drafts.append(_draft(group, members, carried, left, taken))
+        taken.update(k.order.key for k in left.kept)
+    return drafts
+
+
+def _draft(
+    group: CardGroup, members: list[Assessment], carried: tuple[Assessment, ...], left: Remaining, taken: set[str]
+) -> Draft:
+    kept = tuple(k for k in left.kept if k.order.key not in taken)
+    there = tuple(key for key, reason in left.dropped.items() if reason in G6_OR_G8)
+    return Draft(group, members[0], tuple(members[1:]), carried, kept, there, left.notes)
+
+
+def _group_of(assessment: Assessment) -> CardGroup:
+    """Critical is always Emergency (A-74, B-25); else the group that the rule names."""
+    return "emergency" if assessment.indicator == "critical" else assessment.rule.group
+
+
+def _is_spent(lead: Assessment, left: Remaining) -> bool:
+    """B-11: an info card all of whose orders G6 or G8 removed. A rule that offers none by design is not meant."""
+    removed = [reason for reason in left.dropped.values() if reason in G6_OR_G8]
+    return lead.indicator == "info" and bool(removed) and not left.kept and len(removed) == len(left.dropped)
+
+
+def _critical_alone(
+    drafts: list[Draft], facts: Facts, deck: CardDeck, memory: Memory, notes: Notes
+) -> tuple[list[Draft], list[str]]:
+    """C2, B-25: a critical card is alone until it was answered or first shown 24 hours ago.
+
+    Where nothing is remembered, the titles of the others are one line under it.
+    """
+    if len(drafts) < 2 or drafts[0].lead.indicator != "critical":  # noqa: PLR2004 - one card is alone already
+        return drafts, []
+    lead, others = drafts[0].lead, drafts[1:]
+    if not isinstance(memory, NoMemory):
+        evidence = evidence_of(lead, facts)
+        shown = memory.first_shown(lead.rule.id, evidence)
+        alone = timedelta(hours=deck.cards.limits.critical_alone_hours)
+        if memory.answer(lead.rule.id, evidence) is not None or (shown is not None and shown + alone <= facts.as_of):
+            return drafts, []
+    for draft in others:
+        notes.update({a.rule.id: (SUPPRESSED, HELD_BACK) for a in draft.rules})
+    titles = [a.rule.title for draft in others for a in draft.spoken] if isinstance(memory, NoMemory) else []
+    return drafts[:1], titles
+
+
+def _unanswered_gaps(evaluation: Evaluation, deck: CardDeck, memory: Memory, context: CardContext) -> tuple[str, ...]:
+    """What the gap card names; nothing when it is switched off or was answered for the same gaps (P-04, A-16)."""
+    gaps = gaps_of(evaluation) if context.gaps is None else context.gaps
+    if not gaps or not context.profile.gap_card:
+        return ()
+    answer = memory.answer(GAP_RULE, gap_evidence(gaps))
+    answered = answer is not None and _is_ahead(gap_snoozed_until(answer, deck), evaluation.facts)
+    return () if answered else gaps

@@ -1,0 +1,111 @@
+"""The text of a card in GitHub Flavored Markdown: why, what is missing, options, source (C7, C49, S102)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from cds_service.cards.gaps import in_words, is_unread
+from cds_service.cards.knowledge import CardDeck
+from cds_service.cards.orders import Kept
+from cds_service.cards.wording import fact_sentence, own
+from cds_service.rule_engine.model import Assessment, CardGroup, Evaluation
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """One card before it is written. ``carried`` rules add orders and their id, but no words (A-25, B-29).
+
+    ``kept`` are the orders that this card suggests, ``there_already`` the keys of those that are done or under way.
+    """
+
+    group: CardGroup
+    lead: Assessment
+    others: tuple[Assessment, ...] = ()
+    carried: tuple[Assessment, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    there_already: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def spoken(self) -> tuple[Assessment, ...]:
+        """The rules that the text is about."""
+        return (self.lead, *self.others)
+
+    @property
+    def rules(self) -> tuple[Assessment, ...]:
+        """All rules of the card, those that it carries last."""
+        return (self.lead, *self.others, *self.carried)
+
+
+def detail(draft: Draft, evaluation: Evaluation, deck: CardDeck, gaps: Sequence[str], waiting: Sequence[str]) -> str:
+    """The whole text. ``gaps`` are named here when no gap card can stand beside, ``waiting`` are titles held back."""
+    words = deck.cards.words
+    not_found, not_checked = _missing(draft, evaluation, deck)
+    parts = [
+        own(draft.lead.opening) + (f" {own(words.examine)}" if draft.group == "diagnostic" else ""),
+        _listed(words.why, _facts(draft, deck)),
+        own(evaluation.tier_sentence),
+        _in_a_line(words.not_found, not_found),
+        _in_a_line(words.not_checked, dict.fromkeys((*not_checked, *in_words(gaps, deck)))),
+        _listed(words.options, _options(draft, deck)),
+        _listed(words.also, (f"{own(a.rule.title)}: {own(a.summary)}" for a in draft.others)),
+        own(words.waiting.format(titles="; ".join(waiting))) if waiting else "",
+        f"**{words.source}** {_source(draft, deck)}",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _facts(draft: Draft, deck: CardDeck) -> Iterator[str]:
+    """At most five facts, the lead's first, each with its date and what kind of date that is."""
+    facts = dict.fromkeys(fact for assessment in draft.spoken for fact in assessment.facts)
+    for fact in list(facts)[: deck.cards.limits.facts]:
+        yield fact_sentence(fact, deck.cards.date_words, deck.cards.words.undated)
+
+
+def _missing(draft: Draft, evaluation: Evaluation, deck: CardDeck) -> tuple[list[str], list[str]]:
+    """What was looked for and not found, and what could not be read."""
+    missing = list(dict.fromkeys(name for assessment in draft.spoken for name in assessment.missing))
+    sources = deck.cards.source_words
+    not_found = [says for says in missing if says not in sources]
+    record = evaluation.facts.record
+    return not_found, [sources[name] for name in missing if name in sources and is_unread(name, record)]
+
+
+def _options(draft: Draft, deck: CardDeck) -> Iterator[str]:
+    """What the suggestions are, what must be ordered elsewhere, advice, and cautions beside a suggestion."""
+    words, orders = deck.cards.words, deck.orders
+    suggested = [k for k in draft.kept if k.order.resource is not None]
+    for sentence, labels in (
+        (words.suggested, [k.label for k in suggested if not k.second]),
+        (words.second_step, [k.label for k in suggested if k.second]),
+        (words.text_only, [k.label for k in draft.kept if k.order.resource is None]),
+    ):
+        if labels:
+            yield own(sentence.format(orders="; ".join(labels)))
+    for kept in draft.kept:
+        for note in kept.notes:
+            yield own(words.beside.format(order=kept.label, note=note))
+    yield from map(own, draft.notes)
+    yield from map(own, dict.fromkeys(text for assessment in draft.spoken for text in assessment.advice))
+    if draft.there_already:
+        labels = [orders.label(key) for key in draft.there_already]
+        yield own(words.already_there.format(orders="; ".join(labels)))
+
+
+def _source(draft: Draft, deck: CardDeck) -> str:
+    words = deck.cards.words
+    rules = [deck.of_rule(assessment.rule) for assessment in draft.rules]
+    citations = dict.fromkeys(c for assessment in draft.spoken for c in deck.of_rule(assessment.rule).citations)
+    versions = [r.version if r.is_reviewed else f"{r.version} ({words.not_reviewed})" for r in rules]
+    return f"{'; '.join(citations)}. {own('; '.join(versions))}. {own(words.disclaimer)}"
+
+
+def _listed(heading: str, lines: Iterable[str]) -> str:
+    listed = "\n".join(f"- {line}" for line in lines)
+    return f"**{heading}**\n\n{listed}" if listed else ""
+
+
+def _in_a_line(heading: str, parts: Iterable[str]) -> str:
+    said = "; ".join(map(own, parts))
+    return f"**{heading}** {said}." if said else ""

@@ -1,0 +1,172 @@
+"""One draft as a CDS Hooks card: summary, detail, suggestions, override reasons, extension (C44-C56, P-04, P-23)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from uuid import uuid4
+
+import msgspec
+
+from cds_service.cards.detail import Draft, detail
+from cds_service.cards.gaps import in_words
+from cds_service.cards.knowledge import CardDeck
+from cds_service.cards.memory import GAP_RULE, Evidence, evidence_of, gap_evidence
+from cds_service.cards.orders import suggestion
+from cds_service.cards.profiles import CDS_HOOKS_2_0, ClientProfile
+from cds_service.cards.wording import own, plain
+from cds_service.cds_hooks.response import Card, Coding, Json, OverrideReason, Source, Suggestion
+from cds_service.rule_engine.model import Assessment, Evaluation, Indicator
+
+ASSESSMENT = "org.atrophy-cds.assessment"
+
+
+def _new_uuid() -> str:
+    return str(uuid4())
+
+
+class CardContext(msgspec.Struct, frozen=True):
+    """For whom cards are made, and what the client can show.
+
+    ``gaps`` are names of sources or sentences; None: what the evaluation shows (P-04). ``source_*`` None: as in
+    ``cards.toml``.
+    """
+
+    patient_id: str
+    encounter_id: str | None = None
+    profile: ClientProfile = CDS_HOOKS_2_0
+    source_label: str | None = None
+    source_url: str | None = None
+    source_icon_url: str | None = None
+    gaps: tuple[str, ...] | None = None
+    new_uuid: Callable[[], str] = _new_uuid
+
+
+class ShownCard(msgspec.Struct, frozen=True):
+    """What is kept of a card: rules with versions, evidence by rule (B-51), suggestion uuid -> order key.
+
+    Evidence is only ever stored as a keyed fingerprint (P-33).
+    """
+
+    uuid: str
+    lead: str
+    rules: tuple[tuple[str, str], ...]
+    evidence: tuple[tuple[str, Evidence], ...]
+    indicator: Indicator
+    suggestions: Mapping[str, str]
+
+
+def could_not_be_done(deck: CardDeck, context: CardContext) -> Card:
+    """The info card instead of 412, for a client that shows errors to nobody (P-05). ``context.gaps`` are named."""
+    words = deck.cards.gap
+    return _gap_card(deck, context, context.gaps or (), summary=words.not_done_summary, opening=words.not_done_opening)
+
+
+class CardWriter:
+    """Turns drafts into cards for one client and patient."""
+
+    def __init__(self, evaluation: Evaluation, deck: CardDeck, context: CardContext) -> None:
+        self._evaluation = evaluation
+        self._deck = deck
+        self._context = context
+        self._subject = {"reference": f"Patient/{context.patient_id}"}
+        encounter = context.encounter_id
+        self._encounter = None if encounter is None else {"reference": f"Encounter/{encounter}"}
+
+    def card(self, draft: Draft, gaps: tuple[str, ...], waiting: list[str]) -> tuple[Card, ShownCard]:
+        """One card, and what is kept of it."""
+        suggestions, orders = self._suggestions(draft)
+        lead = draft.lead
+        card = Card(
+            uuid=self._context.new_uuid(),
+            summary=lead.summary,
+            detail=detail(draft, self._evaluation, self._deck, gaps, waiting),
+            indicator=lead.indicator or "info",
+            source=_source(self._deck, self._context, lead.rule.topic, lead.rule.title),
+            suggestions=suggestions,
+            selectionBehavior="any" if suggestions else None,
+            overrideReasons=self._override_reasons(draft),
+            extension={ASSESSMENT: self._extension(draft)} if self._context.profile.card_extension else None,
+        )
+        facts = self._evaluation.facts
+        shown = ShownCard(
+            uuid=card.uuid,
+            lead=lead.rule.id,
+            rules=tuple((a.rule.id, a.rule.version) for a in draft.rules),
+            evidence=tuple((a.rule.id, evidence_of(a, facts)) for a in draft.rules),
+            indicator=card.indicator,
+            suggestions=orders,
+        )
+        return card, shown
+
+    def gap_card(self, gaps: tuple[str, ...]) -> tuple[Card, ShownCard]:
+        """The card that names what was not checked, and what is kept of it."""
+        words = self._deck.cards.gap
+        card = _gap_card(self._deck, self._context, gaps, summary=words.summary, opening=words.opening)
+        version = self._deck.cards.version
+        evidence = ((GAP_RULE, gap_evidence(gaps)),)
+        return card, ShownCard(card.uuid, GAP_RULE, ((GAP_RULE, version),), evidence, card.indicator, {})
+
+    def _suggestions(self, draft: Draft) -> tuple[tuple[Suggestion, ...], dict[str, str]]:
+        """One suggestion per order that has a verified code (B-53); and by its uuid the key of its order."""
+        made: list[Suggestion] = []
+        orders: dict[str, str] = {}
+        for kept in draft.kept:
+            if kept.order.resource is not None:
+                uuid = self._context.new_uuid()
+                made.append(suggestion(kept, self._subject, self._encounter, uuid))
+                orders[uuid] = kept.order.key
+        return tuple(made), orders
+
+    def _override_reasons(self, draft: Draft) -> tuple[OverrideReason, ...]:
+        own_reasons = dict.fromkeys(
+            reason.code for assessment in draft.spoken for reason in self._deck.of_rule(assessment.rule).reasons
+        )
+        return (*(self._deck.reasons[code] for code in own_reasons), *self._deck.common_reasons)
+
+    def _extension(self, draft: Draft) -> Json:
+        """P-23: rule ids and versions, tier, basis, and what was looked for and not found. Empty keys are left out."""
+        shown: Json = {
+            "rules": [{"id": a.rule.id, "version": a.rule.version} for a in draft.rules],
+            "tier": self._evaluation.tier,
+        }
+        basis = [_basis(a, number) for a in draft.rules for number in range(len(a.facts))]
+        missing = list(dict.fromkeys(name for a in draft.rules for name in a.missing))
+        shown.update({key: value for key, value in (("basis", basis), ("missing", missing)) if value})
+        return shown
+
+
+def _basis(assessment: Assessment, number: int) -> Json:
+    fact = assessment.facts[number]
+    parts = {
+        "rule": assessment.rule.id,
+        "reference": fact.reference,
+        "code": fact.code,
+        "date": fact.date,
+        "value": plain(fact.value) if fact.value else None,
+        "threshold": fact.threshold,
+    }
+    return {key: value for key, value in parts.items() if value}
+
+
+def _source(deck: CardDeck, context: CardContext, topic: str, title: str) -> Source:
+    written = deck.cards.source
+    return Source(
+        label=context.source_label or written.label,
+        url=context.source_url,
+        icon=context.source_icon_url,
+        topic=Coding(code=topic, system=written.topic_system, display=title),
+    )
+
+
+def _gap_card(deck: CardDeck, context: CardContext, gaps: tuple[str, ...], *, summary: str, opening: str) -> Card:
+    words = deck.cards.gap
+    listed = "\n".join(f"- {own(gap)}" for gap in in_words(gaps, deck))
+    parts = [own(opening), listed, own(words.closing)] if listed else [own(words.closing)]
+    return Card(
+        uuid=context.new_uuid(),
+        summary=summary,
+        detail="\n\n".join(parts),
+        indicator="info",
+        source=_source(deck, context, words.topic, words.title),
+        overrideReasons=tuple(deck.reasons[code] for code in words.override_reasons),
+    )
