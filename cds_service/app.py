@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from flask import Flask, Response
 
 from cds_service.cards.knowledge import load_deck
-from cds_service.fhir.client import FhirClient, open_mode_allows
+from cds_service.fhir.client import FhirClient
 from cds_service.fixture_patients import FixturePatient, load_fixture_patients
-from cds_service.prefetch import Prefetcher, prefetch_plan
+from cds_service.prefetch import prefetch_plan
 from cds_service.reads import reads_of
 from cds_service.rule_engine.loader import load_knowledge
 from cds_service.service import CdsService
@@ -59,9 +59,14 @@ def build_service(settings: Settings, store: Store, clock: Clock) -> CdsService:
     """The service with its knowledge read and compiled, and its connections kept for all calls."""
     knowledge = load_knowledge(settings.rules_dir, settings.today())
     deck = load_deck(settings.rules_dir)
-    prefetcher = Prefetcher(prefetch_plan(reads_of(knowledge, deck)), FhirClient(), open_mode_allows)
     return CdsService(
-        knowledge=knowledge, deck=deck, prefetcher=prefetcher, store=store, settings=settings, clock=clock
+        knowledge=knowledge,
+        deck=deck,
+        plan=prefetch_plan(reads_of(knowledge, deck)),
+        fhir=FhirClient(),
+        store=store,
+        settings=settings,
+        clock=clock,
     )
 
 
@@ -80,7 +85,7 @@ def _patients_of_today(settings: Settings, clock: Clock) -> Callable[[], tuple[F
         today = clock().astimezone(settings.zone).date()
         if today not in kept:
             kept.clear()
-            kept[today] = load_fixture_patients(settings.fixtures_dir / "patients", today)
+            kept[today] = load_fixture_patients(settings.fixtures_dir, today)
         return kept[today]
 
     return patients

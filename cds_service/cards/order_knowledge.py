@@ -10,13 +10,12 @@ import msgspec
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from pydantic import ValidationError
 
-from cds_service.cds_hooks.response import Action, Json, Suggestion
+from cds_service.cds_hooks.response import Json
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.loader import ORDER_SYSTEM
 from cds_service.rule_engine.written import line_of, read_struct
 
 _TEMPLATE_SUBJECT = {"reference": "Patient/template"}
-_TEMPLATE_UUID = "00000000-0000-4000-8000-000000000000"
 
 
 class _Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,15 +150,10 @@ def _ready(path: Path, key: str, written: WrittenOrder, repeat_label: str) -> Or
         raise RuleFileError(path, line_of(path, f"order.{key}"), "an order without a code says which one is `wanted`")
     resource = _service_request(key, written) if written.codings or written.details else None
     if resource is not None:
-        draft = {**resource, "subject": _TEMPLATE_SUBJECT}
         try:
-            ServiceRequest.model_validate(draft)
-            action = Action(type="create", description=written.description, resource=draft)
-            Suggestion(label=written.label, uuid=_TEMPLATE_UUID, actions=(action,))
+            ServiceRequest.model_validate({**resource, "subject": _TEMPLATE_SUBJECT})
         except ValidationError as error:
-            raise RuleFileError(
-                path, line_of(path, f"order.{key}"), "does not make a suggestion with a ServiceRequest"
-            ) from error
+            raise RuleFileError(path, line_of(path, f"order.{key}"), "does not make a ServiceRequest") from error
     return Order(key, written, f"order:{key}", resource, repeat_label.format(label=written.label))
 
 

@@ -60,16 +60,13 @@ def remaining(assessments: Sequence[Assessment], facts: Facts, knowledge: OrderK
 
 
 def suggestion(kept: Kept, subject: Json, encounter: Json | None, uuid: str) -> Suggestion:
-    """One order as a suggestion: a draft ServiceRequest for this patient (C52-C54). Only with a resource.
-
-    Built without validation: all but subject, encounter and uuid was validated when the order was loaded (P-43).
-    """
+    """One order as a suggestion: a draft ServiceRequest for this patient (C52-C54). Only with a resource."""
     resource = {**(kept.order.resource or {}), "subject": subject}
     if encounter is not None:
         resource["encounter"] = encounter
-    action = Action.model_construct(type="create", description=kept.order.written.description, resource=resource)
+    action = Action(type="create", description=kept.order.written.description, resource=resource)
     recommended = True if kept.preselect else None
-    return Suggestion.model_construct(label=kept.label, uuid=uuid, isRecommended=recommended, actions=(action,))
+    return Suggestion(label=kept.label, uuid=uuid, isRecommended=recommended, actions=(action,))
 
 
 class OrderDesk:
@@ -134,7 +131,9 @@ class OrderDesk:
             return "under-care"
 
         def found(name: str) -> bool:
-            entries = self._care.get(name, ())
+            entries = self._care.get(name)
+            if entries is None:
+                return False
             days = _look_back(order, entries)
             return any(
                 self._counts(e, days, offered) for e in entries if e.kind != "visit" and e.reference not in ignored

@@ -12,11 +12,12 @@ from cds_service.rule_engine.model import Fact
 CHART_TEXT_LENGTH = 80
 
 _ORDINARY = re.compile(r"[A-Za-z0-9(),;/%+='-](?:[A-Za-z0-9(),;/%+=' -]|\.(?![A-Za-z]{2}))*")
+_NOT_ORDINARY = re.compile(r"//|www\.|  | $|^(?:\d+[.)]|[-+=])", re.IGNORECASE)
 _BLANKS = re.compile(r"\s+")
 # Anything that a Markdown renderer or a mail client turns into a link. Escaping is not enough: GitHub's autolinks are
 # made after escapes have been read.
 _LINK = re.compile(
-    r"(?:[a-z][a-z0-9+.-]{0,30}:)?//\S*|\b(?:mailto|xmpp|javascript|vbscript):\S+|www\.\S*|[^\s@]+@[^\s@]+\.\S*",
+    r"(?:[a-z][a-z0-9+.-]{0,30}:)?//\S*|(?:mailto|xmpp|javascript|vbscript):\S*|www\.\S*|[^\s@]+@[^\s@]+\.\S*",
     re.IGNORECASE,
 )
 _BARE_DOMAIN = re.compile(r"\.(?=[^\W\d_]{2})")
@@ -38,7 +39,7 @@ def escape(text: str, limit: int = CHART_TEXT_LENGTH) -> str:
     Control, bidirectional and invisible characters and links are removed, line breaks become blanks, all that Markdown
     or HTML could read is escaped, and what is longer than ``limit`` characters is cut.
     """
-    if len(text) <= limit and _ORDINARY.fullmatch(text) and not _LIST_START.match(text) and "www." not in text.lower():
+    if len(text) <= limit and _ORDINARY.fullmatch(text) and not _NOT_ORDINARY.search(text):
         return text
     return _as_text(plain(text, limit))
 

@@ -9,12 +9,13 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from cds_service.app import STORE, create_app
 from cds_service.settings import Settings
 from cds_service.store import Store
+from tests.browser.charts import STEROID_MYOPATHY
 
 HERE = Path(__file__).parent
 BROWSER_REQUIRED = os.environ.get("ATROPHY_CDS_REQUIRE_BROWSER") == "1"
@@ -132,3 +133,11 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
 def live_server(start_server: Callable[..., LiveServer]) -> LiveServer:
     """The service with the synthetic patients and an empty store."""
     return start_server()
+
+
+@pytest.fixture
+def chart(page: Page, live_server: LiveServer) -> Page:
+    """The chart of a patient with a card, opened and answered."""
+    page.goto(f"{live_server.url}/chart/{STEROID_MYOPATHY}")
+    expect(page.locator("article.card")).not_to_have_count(0)
+    return page

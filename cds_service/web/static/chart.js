@@ -10,8 +10,11 @@ const main = document.getElementById("main");
 const state = document.getElementById("advice-state");
 const cards = document.getElementById("cards");
 const evaluation = document.getElementById("evaluation");
+let checking = false;
 
 async function check() {
+  if (checking) return;
+  checking = true;
   show("loading", null, "Loading", "Checking the chart…");
   cards.replaceChildren();
   evaluation.replaceChildren();
@@ -19,15 +22,19 @@ async function check() {
     const { answer, milliseconds } = await patientView(main.dataset.hookRequest, main.dataset.service);
     showAnswer(answer, milliseconds);
   } catch (error) {
-    if (!(error instanceof Unanswered)) throw error;
-    showFailure(error);
+    if (!(error instanceof Unanswered)) reportError(error);
+    showFailure(error instanceof Unanswered ? error : new Unanswered("The answer of the service could not be shown."));
+  } finally {
+    checking = false;
   }
 }
 
 function showAnswer(answer, milliseconds) {
   const evaluated = evaluationOf(answer);
-  cards.replaceChildren(...answer.cards.map((card) => cardArticle(card, main.dataset.service)));
-  evaluation.replaceChildren(...evaluationParts(evaluated));
+  const articles = answer.cards.map((card) => cardArticle(card, main.dataset.service));
+  const parts = evaluationParts(evaluated);
+  cards.replaceChildren(...articles);
+  evaluation.replaceChildren(...parts);
   const gaps = gapText(evaluated);
   if (answer.cards.length) showCards(answer.cards, gaps, milliseconds);
   else if (snoozed(evaluated).count) showSnoozed(snoozed(evaluated), gaps);

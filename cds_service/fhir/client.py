@@ -1,0 +1,4 @@
+"""FHIR client (to come)."""
+class FhirClient: ...
+def open_mode_allows(url: str) -> bool:
+    return False
