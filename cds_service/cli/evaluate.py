@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,12 +20,12 @@ from cds_service.cards.compose import CardContext
 from cds_service.cards.knowledge import CardDeck, load_deck
 from cds_service.cards.memory import NO_MEMORY
 from cds_service.cds_hooks.request import parse_hook_request
+from cds_service.cds_hooks.response import encode
 from cds_service.errors import AtrophyCdsError, SettingsError
 from cds_service.fhir.patient_files import PatientFile, newest_date, read_patient_files
 from cds_service.fhir.reader import SourcePayload, payloads_from_resources, read_record
 from cds_service.partial_date import end_of_day
-from cds_service.prefetch import payloads_from_prefetch
-from cds_service.record import SetAside, SourceState
+from cds_service.record import SetAside, SourceName, SourceState
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import Evaluation, Status
 from cds_service.service import Advice, advise
@@ -33,6 +33,7 @@ from cds_service.settings import Settings
 
 NEWEST = "newest"
 FAILED = 1
+NOT_IN_THE_REQUEST = "not-in-the-request"  # nothing is fetched here
 MANY = 2  # patients: from here on progress is shown
 
 
@@ -97,7 +98,14 @@ def _judge(patient: PatientFile, moment: datetime | str, zone: tzinfo, knowledge
 def _payloads(patient: PatientFile) -> tuple[SourcePayload, ...]:
     if patient.hook_request is None:
         return payloads_from_resources(patient.resources)
-    return payloads_from_prefetch(parse_hook_request(bytes(patient.hook_request)).prefetch)
+    prefetch = parse_hook_request(bytes(patient.hook_request)).prefetch
+    came = dict(prefetch.present()) if prefetch else {}
+    return tuple(
+        SourcePayload(name, "prefetch", SourceState.COMPLETE, (came[name],))
+        if name in came
+        else SourcePayload(name, "none", SourceState.FAILED, cause=NOT_IN_THE_REQUEST)
+        for name in get_args(SourceName)
+    )
 
 
 def _newest(payloads: tuple[SourcePayload, ...], zone: tzinfo) -> datetime:
@@ -121,9 +129,7 @@ def _as_json(one: Judged, knowledge: Knowledge) -> dict[str, Any]:
     if one.set_aside:
         shown["setAside"] = [{"reference": s.reference, "reason": s.reason} for s in one.set_aside]
     if one.advice is not None:
-        response = one.advice.response(knowledge)
-        shown["cards"] = response["cards"]
-        shown["evaluation"] = next(iter(response["extension"].values()))
+        shown |= json.loads(encode(one.advice.response(knowledge.pack_hash)))
     return shown
 
 

@@ -23,9 +23,10 @@ def read_expression(text: str, known: Iterable[str]) -> Expression:
     return _compile(tree, frozenset(known))
 
 
-def names_in(text: str) -> frozenset[str]:
-    """The criterion names that an expression uses."""
-    return frozenset(node.id for node in ast.walk(ast.parse(f"({text})", mode="eval")) if isinstance(node, ast.Name))
+def names_in(text: str) -> tuple[str, ...]:
+    """The criterion names that an expression uses, in the order of its text."""
+    found = [node for node in ast.walk(ast.parse(f"({text})", mode="eval")) if isinstance(node, ast.Name)]
+    return tuple(dict.fromkeys(node.id for node in sorted(found, key=lambda node: (node.lineno, node.col_offset))))
 
 
 def _compile(node: ast.expr, known: frozenset[str]) -> Expression:

@@ -18,7 +18,7 @@ from cds_service.record import (
     SourceState,
     VisitEntry,
 )
-from cds_service.rule_engine.expression import FALSE
+from cds_service.rule_engine.expression import FALSE, TRUE
 from cds_service.rule_engine.model import Assessment, Fact, Facts, Rule, Verdict
 
 Entry = ConditionEntry | Finding | ObservationEntry | ActivityEntry | VisitEntry | FamilyHistoryEntry
@@ -47,12 +47,10 @@ class Inquiry:
             answer = self._answers[name] = self._criteria[name](self)
         return answer
 
-    def why_not(self, rule: Rule, most: int) -> str:
-        """In the words of the rule's criteria, what was asked for and not found."""
-        asked = [
-            rule.criteria[name].says for name, v in self._answers.items() if v.value is False and name in rule.criteria
-        ]
-        return "not found: " + "; ".join(asked[:most])
+    def why_not(self, rule: Rule, pattern: Iterable[str], most: int) -> str:
+        """In the words of the criteria of the rule's pattern, what was asked for and not found."""
+        asked = [name for name in pattern if name in rule.criteria and self._answers.get(name, TRUE).value is False]
+        return "not found: " + "; ".join(rule.criteria[name].says for name in asked[:most])
 
     def verdict(self, entries: Iterable[Entry], sources: Iterable[SourceName]) -> Verdict:
         """True with facts when entries were found; else false, or unknown where a source was not seen whole (P-03)."""

@@ -25,10 +25,14 @@ class CompiledFires(msgspec.Struct, frozen=True):
 
 
 class CompiledRule(msgspec.Struct, frozen=True):
-    """A rule with everything that is asked of a patient compiled; shared gates are among its criteria."""
+    """A rule with everything that is asked of a patient compiled; shared gates are among its criteria.
+
+    ``pattern``: the criteria of its ways to fire, in the order of their text.
+    """
 
     rule: Rule
     criteria: Mapping[str, Ask]
+    pattern: tuple[str, ...]
     fires: tuple[CompiledFires, ...]
     suppressed: tuple[tuple[Suppression, Expression], ...]
     offers: tuple[tuple[Offer, Expression | None, Expression | None], ...]
@@ -93,6 +97,7 @@ def compile_rule(rule: Rule, gates: Mapping[str, Ask], measured_kinds: frozenset
     return CompiledRule(
         rule,
         criteria,
+        tuple(dict.fromkeys(name for f in rule.fires for name in names_in(f.when))),
         tuple(CompiledFires(f, read(f.when), read_if_given(f.unless)) for f in rule.fires),
         tuple((s, read(s.when)) for s in rule.suppressed),
         tuple((o, read_if_given(o.when), read_if_given(o.preselect_when)) for o in rule.offers),
@@ -122,7 +127,7 @@ def _refuse_unused(rule: Rule) -> None:
     used = {*rule.context, *rule.looked_for}
     for text in _expressions(rule):
         try:
-            used |= names_in(text)
+            used |= set(names_in(text))
         except SyntaxError:
             continue  # reported with its place when it is read
     for criterion in rule.criteria.values():

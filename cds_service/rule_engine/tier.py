@@ -55,8 +55,8 @@ def decide_tier(facts: Facts, answers: Iterable[Assessment], knowledge: TierKnow
     ladder: tuple[tuple[bool, str, str, Indicator | None], ...] = (
         (any(a.indicator == "critical" for a in fired), "E", knowledge.emergency, "critical"),
         (level >= UNEXPLAINED_LEVEL and not explained, "3", knowledge.unexplained, "warning"),
-        (level > 0 and facts.tempo in ("48h", "28d", "90d"), "3", knowledge.recent, "warning"),
         (level > 0 and steroid >= HIGH_STEROID, "3", knowledge.weak_on_steroids, "warning"),
+        (level > 0 and facts.tempo in ("48h", "28d", "90d"), "3", knowledge.recent, "warning"),
         (any(a.rule.pattern_tier for a in fired), "3", knowledge.pattern, "warning"),
         (level > 0 and bool(domains), "2", knowledge.finding_with_domains, "info"),
         (steroid >= VERY_HIGH_STEROID, "2", knowledge.very_high_steroid, "info"),

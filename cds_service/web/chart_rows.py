@@ -141,7 +141,7 @@ def _medication(resource: Resource, medications: Mapping[str, Resource]) -> Row:
         anchor=_anchor(resource),
         name=_drug(resource, medications),
         note=_KINDS[resource["resourceType"]],
-        value="; ".join(map(dosage_text, dosages)),
+        value="\n".join(map(dosage_text, dosages)),
         status=plain(status),
         date=span(period.get("start"), period.get("end")) or day(written),
         past=status in _PAST or bool(period.get("end")),

@@ -15,7 +15,7 @@ PATIENTS = load_fixture_patients(FIXTURES, SETTINGS.today())
 
 STEROID_MYOPATHY = "ada-steroid-myopathy"
 HEALTHY = "anna-healthy"
-RISKS_ONLY = "TODO"
+RISKS_ONLY = "gert-diabetic-feet"
 SERVICE = "**/cds-services/atrophy-risk"
 HOOK_REQUEST = "**/hook-request"
 

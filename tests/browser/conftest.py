@@ -108,13 +108,17 @@ class _QuietHandler(WSGIRequestHandler):
         """The service writes its own line for each call."""
 
 
-@pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
-    """Starts the service in open mode, with other settings where a test names them."""
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LiveServer]]:
+    """Starts the service in open mode, with other settings where a test names them, each time with an empty store.
+
+    Servers outlive the page of their test: a browser that is still reading must not meet a closed door.
+    """
     with ExitStack() as stack:
 
         def start(**changes: Any) -> LiveServer:
-            settings = Settings(open=True, demo=True, database_url=f"sqlite:///{tmp_path}/store.db", **changes)
+            store_file = tmp_path_factory.mktemp("store") / "store.db"
+            settings = Settings(open=True, demo=True, database_url=f"sqlite:///{store_file}", **changes)
             app = create_app(settings)
             store = app.extensions[STORE]
             stack.callback(store.close)

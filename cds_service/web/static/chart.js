@@ -4,7 +4,7 @@
 import { cardArticle } from "./cards.js";
 import { patientView, Unanswered } from "./client.js";
 import { counted, dated, element, icon } from "./elements.js";
-import { evaluationOf, evaluationParts, isGapCard, snoozed, undecided, unseenSources } from "./evaluation.js";
+import { evaluationOf, evaluationParts, isGapCard, silenced, snoozed, undecided, unseenSources } from "./evaluation.js";
 
 const main = document.getElementById("main");
 const state = document.getElementById("advice-state");
@@ -39,7 +39,7 @@ function showAnswer(answer, milliseconds) {
   if (answer.cards.length) showCards(answer.cards, gaps, milliseconds);
   else if (snoozed(evaluated).count) showSnoozed(snoozed(evaluated), gaps);
   else if (gaps) show("unchecked", "unchecked", "Could not check everything", `No card applies to what could be read. ${gaps}`);
-  else show("nothing", "none", "Nothing to advise", "The chart was checked and no card applies. That does not prove that there is no risk.");
+  else showNothing(silenced(evaluated));
 }
 
 function showCards(shown, gaps, milliseconds) {
@@ -50,6 +50,12 @@ function showCards(shown, gaps, milliseconds) {
   const found = `${counted(shown.length, "card")}: ${words.join(", ")}. Answered in ${milliseconds} ms.`;
   if (gaps || shown.some(isGapCard)) show("unchecked", "unchecked", "Could not check everything", `${gaps} ${found}`);
   else show("cards", null, "", found);
+}
+
+function showNothing(silent) {
+  const kept = silent.map((rule) => `${rule.id} (${rule.reason})`).join(", ");
+  const text = kept ? `Not shown, with a reason: ${kept}.` : "The chart was checked and no rule applies.";
+  show("nothing", "none", "Nothing to advise", `${text} That does not prove that there is no risk.`);
 }
 
 function showSnoozed({ count, until }, gaps) {
@@ -79,5 +85,13 @@ function show(name, sign, title, text) {
   state.replaceChildren(...parts.filter(Boolean));
 }
 
+/** Bring the open patient into view in the list, without moving the page. */
+function showWhereWeAre() {
+  const current = document.querySelector(".patients [aria-current]");
+  const list = document.getElementById("patients");
+  list.scrollTop = current.offsetTop - list.clientHeight / 2;
+}
+
+showWhereWeAre();
 document.getElementById("check-again").addEventListener("click", check);
 check();

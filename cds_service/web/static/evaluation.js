@@ -19,6 +19,11 @@ export function snoozed(evaluation) {
   return { count: rules.length, until: days[0] ?? null };
 }
 
+/** The rules whose pattern holds and that stay silent for another reason, which they tell. */
+export function silenced(evaluation) {
+  return (evaluation.rules ?? []).filter((rule) => rule.status === "suppressed" && !/^snoozed/i.test(rule.reason ?? ""));
+}
+
 /** The rules that could not be decided, each with its reason. */
 export function undecided(evaluation) {
   return (evaluation.rules ?? []).filter((rule) => rule.status === "unknown");
@@ -47,11 +52,16 @@ export function reasonsForCard(card) {
       "p",
       { class: "small" },
       rules.length ? `${rules.length > 1 ? "Rules" : "Rule"}: ${rules.map((rule) => `${rule.id} ${rule.version}`).join(", ")}. ` : null,
-      tier ? `Tier ${tier}.` : null,
+      tierText(tier),
     ),
   );
   why.classList.add("why");
   return why;
+}
+
+/** The sentence that explains the tier, or its number alone. */
+function tierText(tier) {
+  return tier && tier.length < 3 ? `Tier ${tier}.` : (tier ?? null);
 }
 
 function fact(entry) {
@@ -80,7 +90,7 @@ function riskFactors(evaluation) {
     { class: "risk", "aria-label": "Risk factors recorded" },
     element("h3", {}, "Risk factors recorded"),
     domains.length ? element("ul", { class: "domains" }, domains.map((name) => element("li", {}, name))) : element("p", {}, "None."),
-    evaluation.tier ? element("p", { class: "small" }, evaluation.tier) : null,
+    element("p", { class: "small" }, tierText(evaluation.tier)),
   );
 }
 

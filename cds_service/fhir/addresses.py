@@ -1,0 +1,99 @@
+"""Which FHIR servers may be contacted, and which URLs belong to the same server (P-08, P-24, P-30, T1, T2, T4)."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+Address = IPv4Address | IPv6Address
+
+LOCALHOST = "localhost"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_URL_CHARACTERS = re.compile(r"[!-\[\]-~]+")  # visible ASCII without the backslash, which parsers read differently
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)  # what resolvers take for (a part of) an IPv4 address
+_DOT_SEGMENT = re.compile(r"(\.|%2e){1,2}", re.IGNORECASE)
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: carries any IPv4 address
+
+
+class Place(NamedTuple):
+    """Where a URL points, in one spelling: lower case, the port written out, no slash at the end of the path."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def place_of(url: str) -> Place | None:
+    """The place of an http or https URL; None for a URL that two parsers could read in two ways (T1)."""
+    if not _URL_CHARACTERS.fullmatch(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    host = parts.hostname
+    if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc or port == 0:
+        return None
+    if "%" in host or not _is_clear(host):
+        return None
+    if any(map(_DOT_SEGMENT.fullmatch, parts.path.split("/"))):
+        return None
+    return Place(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
+
+
+def same_server(base: str, url: str) -> bool:
+    """Whether ``url`` is under the FHIR base: same scheme, host and effective port, a path under its path (P-08)."""
+    wanted, found = place_of(base), place_of(url)
+    if wanted is None or found is None or wanted[:3] != found[:3]:
+        return False
+    return found.path == wanted.path or found.path.startswith(wanted.path + "/")
+
+
+def open_mode_allows(url: str) -> bool:
+    """Whether ``--open`` may contact this server: loopback by http or https, public hosts by https (P-24).
+
+    Looks nothing up: what a name resolves to is judged by :func:`open_mode_connects` when a connection is opened.
+    """
+    place = place_of(url)
+    if place is None:
+        return False
+    address = _address_written(place.host)
+    if place.host == LOCALHOST or (address is not None and address.is_loopback):
+        return True
+    return place.scheme == "https" and (address is None or is_public(address))
+
+
+def open_mode_connects(host: str, address: Address) -> bool:
+    """Whether ``--open`` may connect to this address of a host: no name but localhost means ourselves (T2)."""
+    if host.lower() == LOCALHOST or _address_written(host) == address:
+        return address.is_loopback or (host.lower() != LOCALHOST and is_public(address))
+    return is_public(address)
+
+
+def is_public(address: Address) -> bool:
+    """A unicast address of the public internet; none that carries another address inside."""
+    if isinstance(address, IPv6Address) and (
+        address.ipv4_mapped or address.sixtofour or address.teredo or address in _NAT64
+    ):
+        return False
+    return address.is_global and not (address.is_multicast or address.is_reserved)
+
+
+def _address_written(host: str) -> Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_clear(host: str) -> bool:
+    """A name, or an address in its one plain spelling: not 0x7f.1, 2130706433, 127.1 or ::ffff:127.0.0.1 (T1)."""
+    address = _address_written(host)
+    if address is not None:
+        return isinstance(address, IPv4Address) or address.ipv4_mapped is None
+    return _HOST_NAME.fullmatch(host) is not None and not _NUMBER.fullmatch(host.rsplit(".", 1)[-1])
