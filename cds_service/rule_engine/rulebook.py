@@ -94,11 +94,12 @@ def compile_rule(rule: Rule, gates: Mapping[str, Ask], measured_kinds: frozenset
     def read_if_given(text: str | None) -> Expression | None:
         return None if text is None else read_expression(text, known)
 
+    fires = tuple(CompiledFires(f, read(f.when), read_if_given(f.unless)) for f in rule.fires)
     return CompiledRule(
         rule,
         criteria,
         tuple(dict.fromkeys(name for f in rule.fires for name in names_in(f.when))),
-        tuple(CompiledFires(f, read(f.when), read_if_given(f.unless)) for f in rule.fires),
+        fires,
         tuple((s, read(s.when)) for s in rule.suppressed),
         tuple((o, read_if_given(o.when), read_if_given(o.preselect_when)) for o in rule.offers),
         tuple((a, read_if_given(a.when)) for a in rule.advice),
