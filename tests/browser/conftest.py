@@ -3,19 +3,23 @@
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wsgi import ClosingIterator
 
 from cds_service.app import STORE, create_app
 from cds_service.settings import Settings
 from cds_service.store import Store
 from tests.browser.charts import STEROID_MYOPATHY
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HERE = Path(__file__).parent
 BROWSER_REQUIRED = os.environ.get("ATROPHY_CDS_REQUIRE_BROWSER") == "1"
@@ -108,6 +112,16 @@ class _QuietHandler(WSGIRequestHandler):
         """The service writes its own line for each call."""
 
 
+def _in_one_piece(app: "WSGIApplication") -> "WSGIApplication":
+    """The development server forgets to close a file when the browser goes away while it is sent."""
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
+        with closing(ClosingIterator(app(environ, start_response))) as parts:
+            return [b"".join(parts)]
+
+    return answer
+
+
 @pytest.fixture(scope="module")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LiveServer]]:
     """Starts the service in open mode, with other settings where a test names them, each time with an empty store.
@@ -122,7 +136,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
             app = create_app(settings)
             store = app.extensions[STORE]
             stack.callback(store.close)
-            server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler)
+            server = make_server("127.0.0.1", 0, _in_one_piece(app), threaded=True, request_handler=_QuietHandler)
             stack.callback(server.server_close)
             thread = Thread(target=server.serve_forever, daemon=True)
             thread.start()
