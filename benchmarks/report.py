@@ -61,7 +61,7 @@ def _ratios(samples: Samples, cell: Cell) -> tuple[str, ...]:
 def _print(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(title=title, title_justify="left")
     for at, head in enumerate(heads):
-        table.add_column(head, justify="left" if at == 0 and not head == "resources" else "right")
+        table.add_column(head, justify="left" if at == 0 and head != "resources" else "right")
     for row in rows:
         table.add_row(*row)
     Console(width=_WIDTH, highlight=False).print(table)

@@ -17,6 +17,7 @@ from cds_service.rule_engine.model import CardGroup, Rule
 from cds_service.rule_engine.written import convert, line_of, read_struct, read_toml
 
 OVERRIDE_SYSTEM = "urn:atrophy-cds:override-reasons"
+_Place = tuple[CardGroup, str]
 _SOME_UUID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -129,21 +130,18 @@ class RuleWords(msgspec.Struct, frozen=True):
 
 
 class CardDeck(msgspec.Struct, frozen=True):
-    """All that composing needs beside the evaluation. ``by_rule`` fills itself for rules not there at start."""
+    """All that composing needs beside the evaluation. ``rank`` is the place of a rule among the leads of a card."""
 
     cards: CardWords
     orders: OrderKnowledge
     reasons: Mapping[str, OverrideReason]
     common_reasons: tuple[OverrideReason, ...]
-    rank: Mapping[tuple[CardGroup, str], int]
-    by_rule: dict[str, RuleWords]
+    rank: Mapping[_Place, int]
+    by_rule: Mapping[str, RuleWords]
 
     def of_rule(self, rule: Rule) -> RuleWords:
-        """The ready words of a rule."""
-        found = self.by_rule.get(rule.id)
-        if found is None:
-            found = self.by_rule[rule.id] = _rule_words(rule, self.cards.words, self.reasons)
-        return found
+        """The ready words of a rule; those of a rule that does not stand in the folder are made on the spot."""
+        return self.by_rule.get(rule.id) or _rule_words(rule, self.cards.words, self.reasons)
 
     def place(self, group: CardGroup, rule: Rule) -> int:
         """Where a rule stands in the list of leads of a card; after all others when it is not in it."""
@@ -163,34 +161,34 @@ def load_deck(folder: Path) -> CardDeck:
         code: OverrideReason(code=code, system=OVERRIDE_SYSTEM, display=reason.display)
         for code, reason in written.override_reasons.items()
     }
-    deck = CardDeck(
+    for summary in (written.gap.summary, written.gap.not_done_summary):
+        _refuse_summary(path, summary)
+    rank = {(group, number): at for group, order in written.leads.items() for at, number in enumerate(order)}
+    rules = [(file, convert(file, read_toml(file), Rule)) for file in sorted(folder.glob("*/rule.toml"))]
+    for file, rule in rules:
+        _check_rule(file, rule, reasons, rank)
+    return CardDeck(
         cards=written,
         orders=load_order_knowledge(folder, (file.stem for file in (folder / "value_sets").glob("*.csv"))),
         reasons=reasons,
         common_reasons=tuple(reasons[c] for c, reason in written.override_reasons.items() if not reason.per_rule),
-        rank={(group, number): at for group, order in written.leads.items() for at, number in enumerate(order)},
-        by_rule={},
+        rank=rank,
+        by_rule={rule.id: _rule_words(rule, written.words, reasons) for _, rule in rules},
     )
-    for summary in (written.gap.summary, written.gap.not_done_summary):
-        _refuse_summary(path, summary)
-    for file in sorted(folder.glob("*/rule.toml")):
-        _check_rule(file, convert(file, read_toml(file), Rule), deck)
-    return deck
 
 
-def _check_rule(path: Path, rule: Rule, deck: CardDeck) -> None:
+def _check_rule(path: Path, rule: Rule, reasons: Mapping[str, OverrideReason], rank: Mapping[_Place, int]) -> None:
     for code in rule.override_reasons:
-        if code not in deck.reasons:
+        if code not in reasons:
             raise RuleFileError(path, line_of(path, "override_reasons"), f"no override reason is called {code!r}")
     critical = any(fires.indicator == "critical" for fires in rule.fires)
     groups: Iterable[CardGroup] = (rule.group, "emergency") if critical else (rule.group,)
     for group in groups:
-        if (group, rule.number) not in deck.rank:
+        if (group, rule.number) not in rank:
             problem = f"{rule.number} is not in the {group} leads of cards.toml"
             raise RuleFileError(path, line_of(path, "number"), problem)
     for summary in (rule.summary, *(fires.summary for fires in rule.fires if fires.summary)):
         _refuse_summary(path, summary)
-    deck.of_rule(rule)
 
 
 def _refuse_summary(path: Path, summary: str) -> None:

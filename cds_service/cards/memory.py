@@ -37,10 +37,10 @@ class Memory(Protocol):
 class NoMemory:
     """Nothing is kept: nothing is snoozed, and what waits behind a critical card is one line under it (A-16, B-25)."""
 
-    def answer(self, _rule_id: str, _evidence: Evidence) -> None:
+    def answer(self, rule_id: str, evidence: Evidence) -> None:
         """Nobody answered."""
 
-    def first_shown(self, _rule_id: str, _evidence: Evidence) -> None:
+    def first_shown(self, rule_id: str, evidence: Evidence) -> None:
         """Never shown."""
 
 

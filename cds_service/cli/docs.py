@@ -133,7 +133,9 @@ def _words(name: str) -> str:
 def _used(rule: Rule, criteria: Mapping[str, Criterion]) -> list[str]:
     """Every criterion that the rule's expressions reach, in reading order."""
     found: dict[str, None] = {}
-    waiting = [f.when for f in rule.fires] + [f.unless for f in rule.fires if f.unless] + [s.when for s in rule.suppressed]
+    waiting = (
+        [f.when for f in rule.fires] + [f.unless for f in rule.fires if f.unless] + [s.when for s in rule.suppressed]
+    )
     waiting += [text for o in (*rule.offers, *rule.advice) if (text := o.when)]
     while waiting:
         for name in sorted(names_in(waiting.pop(0))):

@@ -11,9 +11,12 @@ import io
 import socket
 import time
 from collections.abc import Callable, Iterable
+from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any
 
+import msgspec
+import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -28,6 +31,41 @@ NOT_ALLOWED = "server-not-allowed"
 _READ_BUFFER = 65_536
 _HOSTS_KEPT = 32
 _CONNECTIONS_PER_HOST = 32  # two FHIR bases of one host at the limit of P-10
+
+_HEADERS = {
+    "Accept": "application/fhir+json",
+    "Accept-Encoding": "gzip",
+    "Cache-Control": "no-cache",  # P-09: else a server may repeat an answer from before the last order
+    "User-Agent": "atrophy-cds",
+}
+
+
+class Transport(msgspec.Struct, frozen=True):
+    """How one FHIR base is reached (P-11): files of a CA bundle, a client certificate and its key; a proxy's URL."""
+
+    ca_bundle: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    proxy: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """The same as arguments of ``requests``."""
+        certificate = (self.certificate, self.key) if self.key else self.certificate
+        proxies = {"http": self.proxy, "https": self.proxy} if self.proxy else None
+        return {"verify": self.ca_bundle or True, "cert": certificate, "proxies": proxies}
+
+
+def new_session(allowed: AddressPolicy) -> requests.Session:
+    """No cookies, no .netrc, no proxies or CA bundles from the environment (P-11): they would mix users."""
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    session.headers.clear()
+    session.headers.update(_HEADERS)
+    adapter = CheckedAdapter(allowed)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
 
 
 class CheckedAdapter(HTTPAdapter):
@@ -67,7 +105,7 @@ class _CheckedConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         try:
             found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
+        except (socket.gaierror, UnicodeError) as error:  # UnicodeError: a label that no host name can have
             raise NameResolutionError(self.host, self, error) from error
         addresses = [ip_address(entry[4][0]) for entry in found]
         if not all(self.policy(self._dns_host, address) for address in addresses):

@@ -138,7 +138,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
             stack.callback(store.close)
             server = make_server("127.0.0.1", 0, _in_one_piece(app), threaded=True, request_handler=_QuietHandler)
             stack.callback(server.server_close)
-            thread = Thread(target=server.serve_forever, daemon=True)
+            thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
             thread.start()
             stack.callback(thread.join)
             stack.callback(server.shutdown)

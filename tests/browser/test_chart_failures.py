@@ -3,7 +3,15 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.charts import HEALTHY, SERVICE, change_hook_request, expected_console_error, outcome, state
+from tests.browser.charts import (
+    HEALTHY,
+    SERVICE,
+    STEROID_MYOPATHY,
+    change_hook_request,
+    expected_console_error,
+    outcome,
+    state,
+)
 
 
 def expect_could_not_check(page: Page, kind: str, text: str) -> None:
@@ -41,6 +49,13 @@ def test_a_200_that_is_no_cds_hooks_answer_is_shown_as_could_not_check(page, liv
     expect_could_not_check(page, "failed", "The answer of the service is not")
 
 
+def test_a_card_that_cannot_be_shown_is_said(page, live_server, console_errors):
+    page.route(SERVICE, lambda route: route.fulfill(json={"cards": [None]}))
+    with expected_console_error(console_errors, "null"):
+        page.goto(f"{live_server.url}/chart/{HEALTHY}")
+        expect_could_not_check(page, "failed", "The answer of the service could not be shown.")
+
+
 def test_no_answer_at_all_is_shown_as_could_not_check(page, live_server, console_errors):
     page.route(SERVICE, lambda route: route.abort())
     with expected_console_error(console_errors, "ERR_FAILED"):
@@ -53,6 +68,30 @@ def test_a_source_that_failed_is_named_and_never_reads_as_nothing_to_advise(page
     change_hook_request(page, lambda request: request["prefetch"].update(observations=outcome("results are down")))
     page.goto(f"{live_server.url}/chart/{HEALTHY}")
     expect_could_not_check(page, "unchecked", "observations")
+
+
+def test_a_source_that_failed_is_named_above_the_cards_too(page, live_server):
+    """P-04, B-82: what was found is shown, and what could not be looked at is said first."""
+    change_hook_request(page, lambda request: request["prefetch"].update(observations=outcome("results are down")))
+    page.goto(f"{live_server.url}/chart/{STEROID_MYOPATHY}")
+    expect_could_not_check(page, "unchecked", "observations")
+    expect(page.locator("article.card.warning")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("snoozed until 2026-12-27", "No advice shown now. 1 rule is snoozed until 2026-12-27."),
+        ("snoozed", "No advice shown now. 1 rule is snoozed."),
+        ("strength-measured", "No advice shown now. 1 rule kept silent with a reason: some-rule (strength-measured)."),
+    ],
+)
+def test_a_rule_that_stays_silent_is_told_apart_from_nothing_to_advise(page, live_server, reason, shown):
+    rules = [{"id": "some-rule", "version": "1.0.0", "status": "suppressed", "reason": reason}]
+    answer = {"cards": [], "extension": {"org.atrophy-cds.evaluation": {"rules": rules}}}
+    page.route(SERVICE, lambda route: route.fulfill(json=answer))
+    page.goto(f"{live_server.url}/chart/{HEALTHY}")
+    expect(state(page)).to_have_text(shown)
 
 
 def test_while_the_answer_is_awaited_the_page_says_loading(page, live_server):

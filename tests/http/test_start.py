@@ -4,10 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from cds_service.app import STORE, create_app, utc_now
-from cds_service.errors import SettingsError
 from cds_service.settings import Settings
 from cds_service.store import Store
 from tests.http.stand_in import CARD, FEEDBACK, Shown, StandIn, an_item
@@ -44,8 +42,3 @@ def test_the_clock_tells_the_time_with_its_zone(settings: Settings, store: Store
     assert utc_now().utcoffset() == timedelta(0)
     assert report(utc_now().isoformat()) == 200
     assert report((utc_now() + timedelta(hours=25)).isoformat()) == 400
-
-
-def test_nothing_starts_without_a_service(settings: Settings, store: Store) -> None:
-    with pytest.raises(SettingsError):
-        create_app(settings, store=store)

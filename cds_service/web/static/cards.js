@@ -45,16 +45,17 @@ function suggestionRow(card, suggestion, accepted, serviceUrl) {
     const taken = card.selectionBehavior === "at-most-one" && accepted.length > 0;
     if (accept.getAttribute("aria-disabled") === "true" || taken) return;
     accept.setAttribute("aria-disabled", "true");
-    const all = [...accepted, suggestion.uuid];
-    const item = { card: card.uuid, outcome: "accepted", acceptedSuggestions: all.map((id) => ({ id })) };
+    accepted.push(suggestion.uuid);
+    // The newest feedback about a card says all that was accepted on it.
+    const item = { card: card.uuid, outcome: "accepted", acceptedSuggestions: accepted.map((id) => ({ id })) };
     try {
       await sendFeedback(serviceUrl, item);
-      accepted.push(suggestion.uuid);
       accept.textContent = "Accepted";
       accept.setAttribute("aria-label", `Accepted: ${suggestion.label}`);
       result.classList.remove("failed");
       result.textContent = `Feedback received ${clockTime(Date.now())}`;
     } catch (error) {
+      accepted.splice(accepted.indexOf(suggestion.uuid), 1);
       accept.removeAttribute("aria-disabled");
       result.classList.add("failed");
       result.textContent = `Feedback was not received. ${error.message}`;

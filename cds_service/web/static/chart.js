@@ -1,4 +1,4 @@
-// Opens a chart as an EHR does: fires patient-view, then shows exactly one of four states. Nothing to advise, could not
+// Opens a chart as an EHR does: fires patient-view, then shows exactly one state. Nothing to advise, could not
 // check and a failure never look alike (T23).
 
 import { cardArticle } from "./cards.js";
@@ -39,7 +39,8 @@ function showAnswer(answer, milliseconds) {
   if (answer.cards.length) showCards(answer.cards, gaps, milliseconds);
   else if (snoozed(evaluated).count) showSnoozed(snoozed(evaluated), gaps);
   else if (gaps) show("unchecked", "unchecked", "Could not check everything", `No card applies to what could be read. ${gaps}`);
-  else showNothing(silenced(evaluated));
+  else if (silenced(evaluated).length) showSilenced(silenced(evaluated));
+  else show("nothing", "none", "Nothing to advise", "The chart was checked and no rule applies. That does not prove that there is no risk.");
 }
 
 function showCards(shown, gaps, milliseconds) {
@@ -52,10 +53,10 @@ function showCards(shown, gaps, milliseconds) {
   else show("cards", null, "", found);
 }
 
-function showNothing(silent) {
-  const kept = silent.map((rule) => `${rule.id} (${rule.reason})`).join(", ");
-  const text = kept ? `Not shown, with a reason: ${kept}.` : "The chart was checked and no rule applies.";
-  show("nothing", "none", "Nothing to advise", `${text} That does not prove that there is no risk.`);
+/** Rules that hold and stay silent for a reason: no card, and no all-clear either. */
+function showSilenced(rules) {
+  const told = rules.map((rule) => `${rule.id} (${rule.reason})`).join(", ");
+  show("silenced", "info", "No advice shown now.", `${counted(rules.length, "rule")} kept silent with a reason: ${told}.`);
 }
 
 function showSnoozed({ count, until }, gaps) {

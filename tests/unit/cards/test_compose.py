@@ -137,7 +137,7 @@ def test_an_info_card_with_nothing_left_is_not_shown(deck: CardDeck) -> None:
         facts=CK_DONE,
     )
     assert answer.cards == ()
-    assert answer.notes == {rule_id: ("suppressed", "nothing-left-to-offer") for rule_id in ("r13", "r08")}
+    assert answer.notes == dict.fromkeys(("r13", "r08"), ("suppressed", "nothing-left-to-offer"))
 
 
 def test_care_under_way_leaves_nothing_either(deck: CardDeck) -> None:
@@ -185,7 +185,7 @@ def test_a_critical_card_is_alone_and_names_what_waits(deck: CardDeck) -> None:
     answer = composed(deck, *x2())
     assert leads(answer) == ["r02"]
     assert "Also found, after this: Title of R11; Title of R20." in (answer.cards[0].detail or "")
-    assert answer.notes == {rule_id: ("suppressed", "held-back-by-critical") for rule_id in ("r11", "r20")}
+    assert answer.notes == dict.fromkeys(("r11", "r20"), ("suppressed", "held-back-by-critical"))
 
 
 def test_a_warning_on_the_emergency_card_does_not_stand_alone(deck: CardDeck) -> None:
@@ -265,11 +265,10 @@ SNOOZES = [
 ]
 
 
-@pytest.mark.parametrize(("number", "indicator", "reason", "outcome", "days"), SNOOZES)
-def test_how_long_an_answer_keeps_a_card_away(
-    deck: CardDeck, number: str, indicator: str, reason: str | None, outcome: str, days: int
-) -> None:
+@pytest.mark.parametrize("row", SNOOZES)
+def test_how_long_an_answer_keeps_a_card_away(deck: CardDeck, row: tuple[str, str, str | None, str, int]) -> None:
     """B-51, B-80; without a reason the days of C5."""
+    number, indicator, reason, outcome, days = row
     assert days_of_silence(deck, fired(number, "ck", indicator=indicator), reason, outcome) == days
 
 
@@ -306,13 +305,15 @@ def test_a_carried_rule_goes_with_its_card(deck: CardDeck) -> None:
     memory.answered(both, "r16", reason="will-monitor", at=AS_OF - timedelta(days=2))
     answer = compose(both, deck, memory, CONTEXT)
     assert answer.cards == ()
-    assert answer.notes == {rule_id: ("suppressed", "snoozed") for rule_id in ("r16", "r08")}
+    assert answer.notes == dict.fromkeys(("r16", "r08"), ("suppressed", "snoozed"))
 
 
 def test_without_a_store_nothing_is_snoozed(deck: CardDeck) -> None:
     """A-16: an unanswered card is shown again."""
     asked = evaluation(fired("R11", "ck"))
-    assert leads(compose(asked, deck, NO_MEMORY, CONTEXT)) == leads(compose(asked, deck, FakeMemory(), CONTEXT)) == ["r11"]
+    assert (
+        leads(compose(asked, deck, NO_MEMORY, CONTEXT)) == leads(compose(asked, deck, FakeMemory(), CONTEXT)) == ["r11"]
+    )
 
 
 def test_the_fingerprint_knows_no_ids_values_or_versions(deck: CardDeck) -> None:
@@ -385,7 +386,9 @@ def test_the_gap_card_stands_beside_a_critical_card(deck: CardDeck) -> None:
 
 def test_beside_three_cards_the_gap_stands_on_the_first(deck: CardDeck) -> None:
     """C1: never four cards; P-04: the gap is named all the same."""
-    asked = gaps(SourceState.FAILED, fired("R02", "ck"), fired("R07", "ck"), fired("R14", "crp"), unknown("R09", "observations"))
+    asked = gaps(
+        SourceState.FAILED, fired("R02", "ck"), fired("R07", "ck"), fired("R14", "crp"), unknown("R09", "observations")
+    )
     answer = compose(asked, deck, NO_MEMORY, CONTEXT)
     assert leads(answer) == ["r02", "r07", "r14"]
     told = ["**Could not be checked** results and measurements." in (card.detail or "") for card in answer.cards]

@@ -195,9 +195,7 @@ def test_a_rule_without_findings_asks_again_after_its_newest_onset(deck: CardDec
         (ordered("referral-neurology", ago=20, status="revoked"), False),
     ],
 )
-def test_a_referral_is_dropped_while_that_specialty_is_involved(
-    deck: CardDeck, entry: object, under_way: bool
-) -> None:
+def test_a_referral_is_dropped_while_that_specialty_is_involved(deck: CardDeck, entry: object, under_way: bool) -> None:
     """G8: 180 days; B-73: an order that is still active counts whenever authored."""
     assert is_offered(left(deck, "referral-neurology", entry)) is not under_way
 
@@ -344,7 +342,9 @@ def test_a_carried_rule_adds_its_first_line_tests_only(deck: CardDeck) -> None:
 
 def test_the_newest_finding_of_the_rules_that_offer_a_test_decides(deck: CardDeck) -> None:
     """G7 over the union: R08's wasting is newer than the CK, R11's weakness is not."""
-    facts = facts_of(condition("weakness", onset=80), condition("muscle-wasting", onset=10), report("creatine-kinase", ago=40))
+    facts = facts_of(
+        condition("weakness", onset=80), condition("muscle-wasting", onset=10), report("creatine-kinase", ago=40)
+    )
     r11 = fired("R11", "ck", findings=WEAKNESS)
     r08 = fired("R08", "ck", findings=("muscle-wasting|None|None",), of_rule=rule("R08"))
     assert not is_offered(remaining([r11], facts, deck.orders))

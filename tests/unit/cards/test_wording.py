@@ -115,7 +115,11 @@ def test_only_text_survives_whatever_the_text(text: str) -> None:
     assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") for c in shown)
 
 
-@given(st.lists(st.sampled_from(["<", "http", ":", "/", "//", "www", ".", "ex", "co", "@", "\u200b", " ", "mailto:", "1."])))
+@given(
+    st.lists(
+        st.sampled_from(["<", "http", ":", "/", "//", "www", ".", "ex", "co", "@", "\u200b", " ", "mailto:", "1."])
+    )
+)
 def test_no_link_can_be_put_together_from_pieces(pieces: list[str]) -> None:
     """T11, T26: removing one thing never uncovers another."""
     shown = only_text(escape("".join(pieces)))
