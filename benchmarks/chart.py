@@ -15,7 +15,7 @@ import msgspec
 
 from benchmarks.resources import FhirCoding, Medicine, Result, Writer
 
-PATIENT_ID = "benchmark-patient"
+PATIENT_ID = "benchmark-0000000"
 SEED = 20261127
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 _DESCRIPTION = Path(__file__).with_name("chart.toml")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from benchmarks.payload import for_patient
 from benchmarks.servers import HOST
 
 PATH = "/cds-services/atrophy-risk"
 _TIMEOUT_SECONDS = 120
 _HEADER_END = b"\r\n\r\n"
 _LENGTH = b"\r\ncontent-length:"
+_PATIENTS = itertools.count(1)
 
 
 class WrongAnswer(Exception):
@@ -29,7 +32,7 @@ class Load(NamedTuple):
 
 
 def run_load(port: int, body: bytes, clients: int, seconds: float, at_least: int = 1) -> Load:
-    """Keep ``clients`` connections busy for ``seconds``, and for ``at_least`` calls on each."""
+    """Keep ``clients`` connections busy for ``seconds``, and for ``at_least`` calls on each; each for a new patient."""
     message = _message(port, body)
     until = time.perf_counter() + seconds
     connections = [
@@ -72,8 +75,9 @@ class _Client(threading.Thread):
             with socket.create_connection(self._address, _TIMEOUT_SECONDS) as connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 while not self._is_done(len(self.latencies)):
+                    message = for_patient(self._message, next(_PATIENTS))
                     began = time.perf_counter()
-                    connection.sendall(self._message)
+                    connection.sendall(message)
                     self.answer = _receive(connection)
                     self.latencies.append(time.perf_counter() - began)
         except (OSError, WrongAnswer) as error:

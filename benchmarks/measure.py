@@ -74,8 +74,9 @@ def median(samples: Samples, cell: Cell) -> Sample:
 
 def ratio(samples: Samples, cell: Cell, floor: str, figure: str) -> float:
     """Ours by the floor's, within each round; the median over the rounds."""
+    at = Sample._fields.index(figure)
     pairs = zip(samples[cell], samples[cell._replace(server=floor)], strict=True)
-    return statistics.median(getattr(ours, figure) / getattr(theirs, figure) for ours, theirs in pairs)
+    return statistics.median(ours[at] / theirs[at] for ours, theirs in pairs)
 
 
 def _cells(plan: Plan, order: Iterable[str]) -> Iterable[Cell]:

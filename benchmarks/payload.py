@@ -45,6 +45,11 @@ def hook_request(rules: Path, size: int, today: date, seed: int = SEED) -> bytes
     return msgspec.json.encode(body)
 
 
+def for_patient(body: bytes, number: int) -> bytes:
+    """The same call for another patient: everything that is remembered of earlier calls concerns others."""
+    return body.replace(PATIENT_ID.encode(), b"benchmark-%07d" % number)
+
+
 def _search_set(key: str, resources: list[dict[str, Any]]) -> dict[str, Any]:
     entries = [
         {

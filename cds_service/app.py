@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 
 from flask import Flask, Response
 
-from cds_service.cards.knowledge import load_deck
 from cds_service.fhir.client import FhirClient
 from cds_service.fixture_patients import FixturePatient, load_fixture_patients
 from cds_service.prefetch import prefetch_plan
 from cds_service.reads import reads_of
-from cds_service.rule_engine.loader import load_knowledge
-from cds_service.service import CdsService
+from cds_service.service import CdsService, load_rule_pack
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.web import auth, call_log, errors, hooks
@@ -29,7 +27,11 @@ def utc_now() -> datetime:
 
 
 def create_app(
-    settings: Settings, *, clock: Clock | None = None, store: Store | None = None, service: hooks.CdsService | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    store: Store | None = None,
+    service: hooks.CdsService | None = None,
 ) -> Flask:
     """A Flask application that answers CDS Hooks calls.
 
@@ -57,12 +59,10 @@ def create_app(
 
 def build_service(settings: Settings, store: Store, clock: Clock) -> CdsService:
     """The service with its knowledge read and compiled, and its connections kept for all calls."""
-    knowledge = load_knowledge(settings.rules_dir, settings.today())
-    deck = load_deck(settings.rules_dir)
+    pack = load_rule_pack(settings.rules_dir, settings.today())
     return CdsService(
-        knowledge=knowledge,
-        deck=deck,
-        plan=prefetch_plan(reads_of(knowledge, deck)),
+        pack=pack,
+        plan=prefetch_plan(reads_of(pack)),
         fhir=FhirClient(),
         store=store,
         settings=settings,

@@ -2,10 +2,67 @@
 
 from __future__ import annotations
 
-from cds_service.cards.knowledge import CardDeck
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from cds_service.errors import RuleFileError
 from cds_service.prefetch import Reads
-from cds_service.rule_engine.loader import Knowledge
+from cds_service.record import SourceName
+from cds_service.rule_engine.care import DONE_SOURCES, SEEN_SOURCES
+from cds_service.rule_engine.model import Criterion
+from cds_service.rule_engine.written import line_of, read_struct
+from cds_service.service import RulePack
+
+OBSERVATION = "observation"
 
 
-def reads_of(knowledge: Knowledge, deck: CardDeck) -> Reads:
-    return Reads()
+class _Reading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``rules/reading.toml``."""
+
+    version: str
+    owner: str
+    checker: str
+    review_by: str
+    look_back_days: Mapping[SourceName, int]
+
+
+def reads_of(pack: RulePack) -> Reads:
+    """Look-back days by source, and the observation codes that any rule, finding or order asks about.
+
+    Raises RuleFileError when a rule asks further back than ``rules/reading.toml`` reads.
+    """
+    folder = pack.knowledge.folder
+    look_back = read_struct(folder / "reading.toml", _Reading).look_back_days
+    for compiled in pack.knowledge.rules.by_number:
+        for name, criterion in compiled.rule.criteria.items():
+            _refuse_beyond(folder / compiled.rule.id / "rule.toml", name, criterion, look_back)
+    tables = pack.knowledge.tables
+    codings = {
+        str(coding)
+        for name in _sets_asked(pack)
+        if name in tables.entries and tables.entries[name].resource == OBSERVATION
+        for coding in tables.codings[name]
+    }
+    return Reads(look_back_days=look_back, observation_codes=tuple(sorted(codings)))
+
+
+def _sets_asked(pack: RulePack) -> Iterable[str]:
+    criteria = [c for rule in pack.knowledge.rules.by_number for c in rule.rule.criteria.values()]
+    for criterion in (*criteria, *pack.knowledge.gate_criteria.values()):
+        yield from criterion.done
+    yield from (measure.set for measure in pack.knowledge.findings.measured)
+    yield from pack.deck.orders.watched_sets
+
+
+def _refuse_beyond(path: Path, name: str, criterion: Criterion, look_back: Mapping[SourceName, int]) -> None:
+    days = criterion.within_days
+    sources = (
+        *(DONE_SOURCES if criterion.done else ()),
+        *(SEEN_SOURCES if criterion.visit or criterion.setting else ()),
+    )
+    for source in sources:
+        if days is not None and days > look_back.get(source, days):
+            problem = f"criterion {name!r} asks {days:g} days back, reading.toml reads {source} for {look_back[source]}"
+            raise RuleFileError(path, line_of(path, f"criteria.{name}"), problem)

@@ -1,22 +1,23 @@
 """The walk of one call, top to bottom. Read this first.
 
 A CDS Client's request comes in (``web/hooks``); what it did not send is fetched (``prefetch``); everything is read into
-one record (``fhir/reader``), derived from (``derive``), asked about (``rule_engine``), answered with at most three cards
-(``cards``) and noted (``store``).
+one record (``fhir/reader``), derived from (``derive``), asked about (``rule_engine``), answered with at most three
+cards (``cards``) and noted (``store``).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from cds_service.cards import evaluation_extension
 from cds_service.cards.compose import CardContext, Composed, compose, could_not_be_done
-from cds_service.cards.knowledge import CardDeck
+from cds_service.cards.knowledge import CardDeck, load_deck
 from cds_service.cards.memory import Memory
 from cds_service.cards.profiles import profile_named
 from cds_service.cds_hooks.discovery import discovery_document
@@ -30,7 +31,7 @@ from cds_service.prefetch import PrefetchPlan, complete
 from cds_service.record import PatientRecord, SourceName, SourceState
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
-from cds_service.rule_engine.loader import Knowledge
+from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import Evaluation, Status
 from cds_service.settings import CdsClient, Settings
 from cds_service.store import Store
@@ -38,6 +39,18 @@ from cds_service.store import Store
 REQUIRED: tuple[SourceName, ...] = ("patient", "conditions")  # A-47
 NOT_HAD = (SourceState.FAILED, SourceState.NOT_OFFERED)
 NOT_DONE = "The muscle-atrophy check could not be done: the patient or the conditions could not be read."
+
+
+class RulePack(msgspec.Struct, frozen=True):
+    """All of ``rules/``: what to decide, and how to say it."""
+
+    knowledge: Knowledge
+    deck: CardDeck
+
+
+def load_rule_pack(folder: Path, today: date) -> RulePack:
+    """Read, check and compile ``rules/``. Raises RuleFileError at the first thing that must not be used."""
+    return RulePack(load_knowledge(folder, today), load_deck(folder))
 
 
 class HookAnswer(msgspec.Struct, frozen=True):
@@ -72,16 +85,14 @@ class CdsService:
     def __init__(  # noqa: PLR0913 - the one place where all parts meet
         self,
         *,
-        knowledge: Knowledge,
-        deck: CardDeck,
+        pack: RulePack,
         plan: PrefetchPlan,
         fhir: FhirClient,
         store: Store,
         settings: Settings,
         clock: Callable[[], datetime],
     ) -> None:
-        self._knowledge = knowledge
-        self._deck = deck
+        self._pack = pack
         self._plan = plan
         self._fhir = fhir
         self._store = store
@@ -91,7 +102,7 @@ class CdsService:
 
     def discovery(self, client: CdsClient) -> bytes:
         """The discovery document for this client (C6-C15)."""
-        return discovery_document(client.profile, self._plan.templates_for(client.profile))
+        return discovery_document(client.profile, dict(self._plan.templates_for(client.profile)))
 
     def call(self, client: CdsClient, request: HookRequest) -> HookAnswer:
         """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (C32, P-05)."""
@@ -106,16 +117,16 @@ class CdsService:
             allowed=open_mode_allows,
         )
         watch.lap("data")
-        record = read_record(payloads, request.patient_id, vocabulary=self._knowledge.vocabulary, as_of=as_of)
+        record = read_record(payloads, request.patient_id, vocabulary=self._pack.knowledge.vocabulary, as_of=as_of)
         watch.lap("record")
         memory = self._store.memory(client.id, request.fhir_server or "", request.patient_id)
         context = self._context(client, request)
-        advice = advise(record, as_of, self._knowledge, self._deck, memory, context)
-        advice = refuse_without_required(advice, self._deck, context)
+        advice = advise(record, as_of, self._pack, memory, context)
+        advice = refuse_without_required(advice, self._pack.deck, context)
         watch.lap("rules")
         self._store.note_shown(client.id, memory.patient, advice.composed.shown, as_of)
         watch.lap("store")
-        response = advice.response(self._knowledge.pack_hash, with_extension=context.profile.evaluation_extension)
+        response = advice.response(self._pack.knowledge.pack_hash, with_extension=context.profile.evaluation_extension)
         body = encode(response)
         watch.lap("encode")
         return HookAnswer(body, watch.laps, _countable(advice))
@@ -136,12 +147,10 @@ class CdsService:
         )
 
 
-def advise(  # noqa: PLR0913 - a record, a moment, what is known and for whom
-    record: PatientRecord, as_of: datetime, knowledge: Knowledge, deck: CardDeck, memory: Memory, context: CardContext
-) -> Advice:
+def advise(record: PatientRecord, as_of: datetime, pack: RulePack, memory: Memory, context: CardContext) -> Advice:
     """From a record to cards: derive, ask every rule, compose. Pure but for the uuids of the cards."""
-    evaluation = evaluate(knowledge.rules, gather_facts(record, knowledge, as_of))
-    return Advice(evaluation, compose(evaluation, deck, memory, context))
+    evaluation = evaluate(pack.knowledge.rules, gather_facts(record, pack.knowledge, as_of))
+    return Advice(evaluation, compose(evaluation, pack.deck, memory, context))
 
 
 def refuse_without_required(advice: Advice, deck: CardDeck, context: CardContext) -> Advice:

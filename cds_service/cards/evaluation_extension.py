@@ -1,4 +1,4 @@
-"""``response.extension["org.atrophy-cds.evaluation"]``: every rule's answer and every source's state, for machines (P-23)."""
+"""The response extension ``org.atrophy-cds.evaluation``: every rule's answer, every source's state (P-23)."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def _used(rule: Rule, criteria: Mapping[str, Criterion]) -> list[str]:
     waiting = (
         [f.when for f in rule.fires] + [f.unless for f in rule.fires if f.unless] + [s.when for s in rule.suppressed]
     )
-    waiting += [text for o in (*rule.offers, *rule.advice) if (text := o.when)]
+    waiting += [o.when for o in rule.offers if o.when] + [a.when for a in rule.advice if a.when]
     while waiting:
         for name in sorted(names_in(waiting.pop(0))):
             if name not in found:

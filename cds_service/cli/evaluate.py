@@ -17,18 +17,17 @@ from rich.progress import track
 from rich.table import Table
 
 from cds_service.cards.compose import CardContext
-from cds_service.cards.knowledge import CardDeck, load_deck
 from cds_service.cards.memory import NO_MEMORY
 from cds_service.cds_hooks.request import parse_hook_request
 from cds_service.cds_hooks.response import encode
 from cds_service.errors import AtrophyCdsError, SettingsError
-from cds_service.fhir.patient_files import PatientFile, newest_date, read_patient_files
+from cds_service.fhir.patient_files import newest_date, read_patient_files
 from cds_service.fhir.reader import SourcePayload, payloads_from_resources, read_record
+from cds_service.fhir.reading.charts import PatientFile
 from cds_service.partial_date import end_of_day
 from cds_service.record import SetAside, SourceName, SourceState
-from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import Evaluation, Status
-from cds_service.service import Advice, advise
+from cds_service.service import Advice, RulePack, advise, load_rule_pack
 from cds_service.settings import Settings
 
 NEWEST = "newest"
@@ -53,16 +52,15 @@ def evaluate(files: tuple[Path, ...], as_of: str | None, *, as_json: bool) -> in
     settings = Settings.from_environment()
     zone = ZoneInfo(settings.site_zone)
     moment = _moment(as_of, zone)
-    knowledge = load_knowledge(settings.rules_dir, datetime.now(zone).date())
-    deck = load_deck(settings.rules_dir)
+    pack = load_rule_pack(settings.rules_dir, settings.today())
     patients = list(read_patient_files(files))
     console = Console(stderr=True)
     judged = [
-        _judge(patient, moment, zone, knowledge, deck)
+        _judge(patient, moment, zone, pack)
         for patient in track(patients, "Evaluating", console=console, disable=len(patients) < MANY)
     ]
     printer = _print_json if as_json else _print_text
-    printer(judged, knowledge)
+    printer(judged, pack)
     return FAILED if any(j.problem for j in judged) else 0
 
 
@@ -81,16 +79,16 @@ def _moment(text: str | None, zone: tzinfo) -> datetime | str:
     return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
 
 
-def _judge(patient: PatientFile, moment: datetime | str, zone: tzinfo, knowledge: Knowledge, deck: CardDeck) -> Judged:
+def _judge(patient: PatientFile, moment: datetime | str, zone: tzinfo, pack: RulePack) -> Judged:
     if patient.patient_id is None:
         return Judged(patient.label, None, None, None, patient.unassigned)
     try:
         payloads = _payloads(patient)
         as_of = moment if isinstance(moment, datetime) else _newest(payloads, zone)
-        record = read_record(payloads, patient.patient_id, vocabulary=knowledge.vocabulary, as_of=as_of)
+        record = read_record(payloads, patient.patient_id, vocabulary=pack.knowledge.vocabulary, as_of=as_of)
     except AtrophyCdsError as error:
         return Judged(patient.label, patient.patient_id, None, None, patient.unassigned, str(error))
-    advice = advise(record, as_of, knowledge, deck, NO_MEMORY, CardContext(patient.patient_id))
+    advice = advise(record, as_of, pack, NO_MEMORY, CardContext(patient.patient_id))
     aside = tuple(s for source in record.sources.values() for s in source.set_aside)
     return Judged(patient.label, patient.patient_id, as_of, advice, (*patient.unassigned, *aside))
 
@@ -116,20 +114,20 @@ def _newest(payloads: tuple[SourcePayload, ...], zone: tzinfo) -> datetime:
 # --- for machines ----------------------------------------------------------------------------------------------------
 
 
-def _print_json(judged: list[Judged], knowledge: Knowledge) -> None:
+def _print_json(judged: list[Judged], pack: RulePack) -> None:
     for one in judged:
-        sys.stdout.write(json.dumps(_as_json(one, knowledge)) + "\n")
+        sys.stdout.write(json.dumps(_as_json(one, pack)) + "\n")
     sys.stdout.write(json.dumps({"summary": _summary(judged)}) + "\n")
 
 
-def _as_json(one: Judged, knowledge: Knowledge) -> dict[str, Any]:
+def _as_json(one: Judged, pack: RulePack) -> dict[str, Any]:
     shown: dict[str, Any] = {"label": one.label, "patient": one.patient_id}
     if one.problem:
         shown["problem"] = one.problem
     if one.set_aside:
         shown["setAside"] = [{"reference": s.reference, "reason": s.reason} for s in one.set_aside]
     if one.advice is not None:
-        shown |= json.loads(encode(one.advice.response(knowledge.pack_hash)))
+        shown |= json.loads(encode(one.advice.response(pack.knowledge.pack_hash)))
     return shown
 
 
@@ -157,7 +155,7 @@ def _summary(judged: list[Judged]) -> dict[str, Any]:
 # --- for people ------------------------------------------------------------------------------------------------------
 
 
-def _print_text(judged: list[Judged], knowledge: Knowledge) -> None:
+def _print_text(judged: list[Judged], pack: RulePack) -> None:
     console = Console()
     for one in judged:
         console.rule(f"{one.label}  {one.patient_id or ''}", align="left")

@@ -15,7 +15,7 @@ from gunicorn.app.base import BaseApplication
 
 from cds_service.app import create_app
 from cds_service.errors import SettingsError
-from cds_service.rule_engine.loader import load_knowledge
+from cds_service.service import load_rule_pack
 from cds_service.settings import Settings
 
 THREADS = 8  # enough to wait for FHIR servers; more only lengthen the tail
@@ -47,8 +47,7 @@ def serve(options: ServeOptions) -> None:
     if not _is_loopback(options.host):
         raise SettingsError(NOT_LOOPBACK)
     settings = _settings(options)
-    knowledge = load_knowledge(settings.rules_dir, settings.today())
-    for rule_id in knowledge.expired:
+    for rule_id in load_rule_pack(settings.rules_dir, settings.today()).knowledge.expired:
         click.echo(f"warning: the review date of rule {rule_id} has passed", err=True)
     host = f"[{options.host}]" if ":" in options.host else options.host
     click.echo(f"Chart page:  http://{host}:{options.port}/   (synthetic patients)")

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Any, NamedTuple, Self
 from urllib.parse import urljoin
 
@@ -175,8 +176,9 @@ def _body(response: requests.Response, limit: int) -> bytes:
 
 
 def _drain(response: requests.Response) -> None:
-    """Read a short body that nobody wants, so that the connection can be used again."""
-    next(response.iter_content(_CHUNK), None)
+    """Read a short body that nobody wants, so that the connection can be used again; the status is what counts."""
+    with suppress(urllib3.exceptions.HTTPError):
+        response.raw.read(_CHUNK, decode_content=False)
 
 
 def _broken(error: Exception, started: float, deadline: float) -> PassingFault:

@@ -41,7 +41,9 @@ def _assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
     if branch is None:
         if missing:
             return Assessment(compiled.rule, Status.UNKNOWN, _could_not(missing), missing=missing)
-        return Assessment(compiled.rule, Status.NOT_MET, inquiry.why_not(compiled.rule, compiled.pattern, REASONS_NAMED))
+        return Assessment(
+            compiled.rule, Status.NOT_MET, inquiry.why_not(compiled.rule, compiled.pattern, REASONS_NAMED)
+        )
     blocked = _blocked(compiled, inquiry, verdict)
     if blocked is not None:
         return blocked

@@ -82,7 +82,8 @@ class Fires(_Written, frozen=True, kw_only=True):
     """One way in which a rule fires. The first whose ``when`` is true decides the indicator and the wording.
 
     ``unless`` is an exception to it, which acts only when it is true: an exception that cannot be checked never hides
-    what was found. ``own_trigger`` overrides the rule's; ``carried`` lets a rule of ``carried_by`` show it on its card (A-25, B-29).
+    what was found. ``own_trigger`` overrides the rule's; ``carried`` lets a rule of ``carried_by`` show it on its card
+    (A-25, B-29).
     """
 
     name: str

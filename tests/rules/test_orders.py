@@ -18,6 +18,11 @@ RULES = Path(__file__).parents[2] / "rules"
 ORDERS: dict[str, Any] = tomllib.loads((RULES / "orders.toml").read_text(encoding="utf-8"))["order"]
 WRITTEN = {file.parent.name: convert(file, read_toml(file), Rule) for file in sorted(RULES.glob("*/rule.toml"))}
 
+ROWS = [
+    row
+    for file in sorted((RULES / "value_sets").glob("*.csv"))
+    for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+]
 CODED = [(key, c) for key, order in ORDERS.items() for c in (*order.get("codings", ()), *order.get("details", ()))]
 
 # What section 7 of the clinical specification names as an action, by rule, as our order keys.
@@ -67,12 +72,7 @@ def test_every_action_of_section_7_is_an_order(number: str, keys: str) -> None:
 @pytest.mark.parametrize(("key", "coding"), CODED)
 def test_every_code_stands_in_a_value_set_with_this_display_and_source(key: str, coding: dict[str, str]) -> None:
     """Every code was seen, code and display together, in a source that is named."""
-    found = [
-        row
-        for file in sorted((RULES / "value_sets").glob("*.csv"))
-        for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-        if (row["system"], row["code"]) == (coding["system"], coding["code"])
-    ]
+    found = [row for row in ROWS if (row["system"], row["code"]) == (coding["system"], coding["code"])]
     assert {row["display"] for row in found} == {coding["display"]}
     assert coding["verified_by"] in {row["verified_by"] for row in found}
     assert not coding["system"].startswith("urn:")

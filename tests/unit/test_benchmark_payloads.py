@@ -14,7 +14,7 @@ from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.patient import Patient
 
 from benchmarks.chart import PATIENT_ID
-from benchmarks.payload import hook_request
+from benchmarks.payload import for_patient, hook_request
 from cds_service.cds_hooks.request import parse_hook_request
 from cds_service.fhir.reader import SourcePayload, read_record
 from cds_service.record import SourceName, SourceState
@@ -109,6 +109,15 @@ def test_every_resource_is_of_the_patient_of_the_call() -> None:
     subjects = {resource["subject"]["reference"] for resource in resources(100) if "subject" in resource}
     assert subjects == {f"Patient/{PATIENT_ID}"}
     assert decoded(100)["context"]["patientId"] == PATIENT_ID
+
+
+def test_the_same_chart_can_be_anothers() -> None:
+    """A patient seen thousands of times would measure the store's memory of earlier calls."""
+    body = hook_request(RULES, 10, TODAY)
+    other = for_patient(body, 7)
+    assert len(other) == len(body)
+    assert PATIENT_ID.encode() not in other
+    assert parse_hook_request(other).patient_id == "benchmark-0000007"
 
 
 def test_clinical_codes_come_from_the_tables_of_rules() -> None:

@@ -12,10 +12,11 @@ from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.memory import NO_MEMORY, evidence_of
 from cds_service.cards.profiles import ClientProfile
 from cds_service.record import Source, SourceState
-from cds_service.rule_engine.model import Assessment, Evaluation, Fires, Status
+from cds_service.rule_engine.model import Assessment, Evaluation, Fact, Fires, Status
 from tests.unit.cards.builders import (
     AS_OF,
     condition,
+    day,
     evaluation,
     fact,
     facts_of,
@@ -290,6 +291,15 @@ def test_new_evidence_brings_a_snoozed_card_back(deck: CardDeck) -> None:
     assert again.notes == {"r11": ("suppressed", "snoozed")}
     worse = evaluation(fired("R11", "ck", facts=(fact("weakness", onset=30), fact("stairs", onset=3))))
     assert leads(compose(worse, deck, memory, CONTEXT)) == ["r11"]
+
+
+def test_a_finding_that_is_recorded_again_without_onset_is_not_new(deck: CardDeck) -> None:
+    """B-01: a deficit coded again."""
+    memory = FakeMemory()
+    recorded = [Fact("Condition/1", "Weakness", "code", day(ago), "recorded") for ago in (40, 2)]
+    before = evaluation(fired("R11", "ck", facts=(recorded[0],)))
+    memory.answered(before, "r11", reason="will-monitor", at=AS_OF - timedelta(days=3))
+    assert compose(evaluation(fired("R11", "ck", facts=tuple(recorded))), deck, memory, CONTEXT).cards == ()
 
 
 def test_a_snoozed_rule_leaves_its_card_to_the_others(deck: CardDeck) -> None:

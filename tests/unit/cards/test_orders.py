@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from cds_service.cards.knowledge import CardDeck
@@ -200,6 +201,18 @@ def test_a_referral_is_dropped_while_that_specialty_is_involved(deck: CardDeck, 
     assert is_offered(left(deck, "referral-neurology", entry)) is not under_way
 
 
+def test_an_order_counts_by_the_specialty_that_is_to_perform_it(deck: CardDeck) -> None:
+    """B-09: ServiceRequest.performerType."""
+    asked = msgspec.structs.replace(ordered("anything", ago=250), specialties=frozenset({"specialty-neurology"}))
+    assert left(deck, "referral-neurology", asked).dropped == {"referral-neurology": "under-care"}
+
+
+def test_an_encounter_is_no_test_done(deck: CardDeck) -> None:
+    """done(X, N) of section 1 speaks of procedures, reports, results and orders."""
+    seen = msgspec.structs.replace(visit("specialty-neurology", ago=10), sets=frozenset({"electromyography"}))
+    assert is_offered(left(deck, "emg-ncs", seen))
+
+
 def test_a_visit_before_the_onset_does_not_count(deck: CardDeck) -> None:
     """A-13, B-73."""
     assessment = fired("R06", "referral-neurology", findings=WEAKNESS)
@@ -243,12 +256,14 @@ def test_a_normal_result_of_another_day_leaves_nothing_to_repeat(deck: CardDeck)
     assert not is_offered(remaining([assessment], facts_of(WEAK, ck, later), deck.orders))
 
 
-def test_a_measured_strength_is_not_measured_again(deck: CardDeck) -> None:
-    """B-84 speaks of laboratory values: low grip that made R16 fire is done."""
+def test_strength_is_measured_until_grip_and_chair_rise_are_there(deck: CardDeck) -> None:
+    """R16: the missing measure. B-84 speaks of laboratory values: the low grip that made R16 fire is no repeat."""
     grip = result("grip-strength", ago=20, value=14, unit="kg")
+    rise = result("five-times-sit-to-stand", ago=20, value=17, unit="s")
     because = fact("grip", measured=20, reference=grip.reference)
     assessment = fired("R16", "grip-or-chair-rise", findings=(), facts=(because,))
-    assert not is_offered(remaining([assessment], facts_of(grip), deck.orders))
+    assert is_offered(remaining([assessment], facts_of(grip), deck.orders))
+    assert not is_offered(remaining([assessment], facts_of(grip, rise), deck.orders))
 
 
 def test_no_emg_without_a_finding(deck: CardDeck) -> None:

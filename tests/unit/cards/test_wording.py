@@ -39,6 +39,7 @@ TRICKY = [
     "see HTTPS://EVIL.EXAMPLE",
     "see www.evil.example now",
     "evil.example",
+    "example.com",
     "//evil.example/x",
     "//localhost/x",
     "mailto:a@evil.example",
@@ -132,6 +133,12 @@ def test_no_link_can_be_put_together_from_pieces(pieces: list[str]) -> None:
 )
 def test_ordinary_text_is_left_as_it_is(text: str) -> None:
     assert escape(text) == text
+
+
+@pytest.mark.parametrize(("written", "shown"), [("example.com", "example. com"), ("E.coli, 1.5 mg", "E. coli, 1.5 mg")])
+def test_a_name_with_a_dot_is_no_address(written: str, shown: str) -> None:
+    """T11, T26: linkifiers make a link of any word with a dot before letters."""
+    assert escape(written) == shown
 
 
 def test_a_long_text_is_cut_at_80_characters() -> None:

@@ -142,7 +142,7 @@ def test_the_detail_says_why_what_is_missing_the_options_and_the_source(deck: Ca
         "**Not found in the record** a CK result within 90 days.\n\n"
         "**Options**\n\n"
         "- Suggested below: Creatine kinase (CK).\n"
-        "- Second step, if confirmed: EMG and nerve conduction studies.\n"
+        "- Second step, if needed: EMG and nerve conduction studies.\n"
         "- Keep the dose low.\n\n"
         "**Source** A guideline, 2024 (seen second-hand). Rule R11, version 1.2.0 (not clinically reviewed). "
         "Decision support, not diagnosis."

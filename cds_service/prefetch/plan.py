@@ -1,0 +1,124 @@
+"""What is asked of a FHIR server, worked out once from what the rules read: templates, searches (C13, P-01, P-09)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple, get_args
+from urllib.parse import quote
+
+import msgspec
+
+from cds_service.fhir.reading.kinds import RESOURCES
+from cds_service.prefetch.template_lint import lint
+from cds_service.record import SourceName
+
+ALL_SOURCES: tuple[SourceName, ...] = get_args(SourceName)
+# P-01: only these are dated. Medications, conditions, family history and care plans may run on without a date that a
+# search could find, so their searches name the patient only.
+DATE_PARAMETERS: Mapping[SourceName, str] = {
+    "observations": "date",
+    "procedures": "date",
+    "reports": "date",
+    "orders": "authored",
+    "encounters": "date",
+    "appointments": "date",
+}
+_PAGE_SIZE = 1_000  # servers with smaller pages answer with smaller pages
+_CODES_BYTES = 1_500  # leaves room for a patient id of 255 characters and the rest under 1,900 bytes (P-09)
+_PATIENT_TOKEN = "{{context.patientId}}"  # noqa: S105 - a template's token, no secret
+_VERSION_3 = "cds-hooks-3.0"
+
+
+class Reads(msgspec.Struct, frozen=True):
+    """What the rules read.
+
+    ``look_back_days`` is heeded for dated sources only (P-01). ``observation_codes`` are written ``system|code``; none
+    means all observations.
+    """
+
+    sources: tuple[SourceName, ...] = ALL_SOURCES
+    look_back_days: Mapping[SourceName, int] = {}
+    observation_codes: tuple[str, ...] = ()
+
+
+class Query(NamedTuple):
+    """One request under the FHIR base. ``plain`` finds at least as much with no parameter but the patient.
+
+    ``plain`` is for servers that lack a parameter, which costs the whole search (400); a read has none.
+    """
+
+    path: str
+    plain: str | None = None
+
+
+class PrefetchPlan(msgspec.Struct, frozen=True):
+    """Templates by prefetch key, for CDS Hooks 2.0 without dates (C17-C19) and for 3.0 with them (C21)."""
+
+    reads: Reads
+    templates: Mapping[str, str]
+    templates_3: Mapping[str, str]
+    code_lists: tuple[str, ...]
+
+    def templates_for(self, profile: str) -> Mapping[str, str]:
+        """What discovery shows to clients of this profile."""
+        return self.templates_3 if profile == _VERSION_3 else self.templates
+
+    def queries(self, name: SourceName, patient_id: str, as_of: datetime) -> tuple[Query, ...]:
+        """What to ask for one source of one patient; ``patient_id`` is a FHIR id (P-12)."""
+        resource = RESOURCES[name].__name__
+        if name == "patient":
+            return (Query(f"{resource}/{patient_id}"),)
+        search = f"{resource}?patient={patient_id}"
+        dated = search + _since(name, self.reads, lambda days: (as_of - timedelta(days=days)).date().isoformat())
+        if name != "observations":
+            return (Query(f"{dated}&_count={_PAGE_SIZE}", search),)
+        # Newest first: what a cap or the deadline cuts off is the oldest.
+        tail = f"&_sort=-date&_count={_PAGE_SIZE}"
+        return tuple(Query(f"{dated}&code={codes}{tail}", search) for codes in self.code_lists) or (
+            Query(f"{dated}{tail}", search),
+        )
+
+
+def prefetch_plan(reads: Reads) -> PrefetchPlan:
+    """The templates and searches for these reads. Raises ValueError when a template breaks the linter's rules."""
+    code_lists = tuple(_code_lists(reads.observation_codes))
+    templates = {name: _template(name, reads, code_lists, dated=False) for name in reads.sources}
+    templates_3 = {name: _template(name, reads, code_lists, dated=True) for name in reads.sources}
+    for template in templates.values():
+        lint(template)
+    for template in templates_3.values():
+        lint(template, version_3=True)
+    return PrefetchPlan(reads, templates, templates_3, code_lists)
+
+
+def _template(name: SourceName, reads: Reads, code_lists: tuple[str, ...], *, dated: bool) -> str:
+    """One string per key: observation codes that do not fit into one query are left out, which asks for all."""
+    resource = RESOURCES[name].__name__
+    if name == "patient":
+        return f"{resource}/{_PATIENT_TOKEN}"
+    since = _since(name, reads, lambda days: f"{{{{today() - {days} days}}}}") if dated else ""
+    codes = f"&code={code_lists[0]}" if name == "observations" and len(code_lists) == 1 else ""
+    return f"{resource}?patient={_PATIENT_TOKEN}{codes}{since}&_count={_PAGE_SIZE}"
+
+
+def _since(name: SourceName, reads: Reads, written: Callable[[int], str]) -> str:
+    days = reads.look_back_days.get(name)
+    parameter = DATE_PARAMETERS.get(name)
+    if days is None or parameter is None:
+        return ""
+    return f"&{parameter}=ge{written(days + 1)}"  # a day more: the server's day may begin later than the site's
+
+
+def _code_lists(codings: Iterable[str]) -> list[str]:
+    """Codes without their systems, comma-separated, in lists that fit into a query.
+
+    A bare code finds it under every spelling of its system, such as an OID; the reader looks at the system again.
+    """
+    lists: list[str] = []
+    for code in sorted({quote(coding.rpartition("|")[2], safe="") for coding in codings}):
+        if lists and len(lists[-1]) + 1 + len(code) <= _CODES_BYTES:
+            lists[-1] += f",{code}"
+        else:
+            lists.append(code)
+    return lists
