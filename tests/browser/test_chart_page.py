@@ -65,6 +65,7 @@ def test_why_is_this_card_here_names_the_facts_as_links_into_the_chart(chart):
     why.get_by_text("Why is this card here?").click()
     fact = why.locator(".facts a").first
     named = fact.inner_text()
+    expect(why.locator(".facts li").first).to_have_text(re.compile(r"mg/day .* · \d{4}-\d\d-\d\d · RxNorm \d+"))
     fact.click()
     expect(chart.locator("tr:target th bdi").first).to_have_text(named)
     expect(why).to_contain_text("steroid-myopathy 1.")

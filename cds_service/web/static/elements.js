@@ -14,7 +14,7 @@ export function element(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== null && value !== undefined) node.setAttribute(name, value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined).map(asNode));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined).map(asNode));
   return node;
 }
 

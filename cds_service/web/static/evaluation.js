@@ -5,6 +5,12 @@ import { counted, dated, disclosure, element } from "./elements.js";
 const ASSESSMENT = "org.atrophy-cds.assessment";
 const EVALUATION = "org.atrophy-cds.evaluation";
 const STATUS_WORDS = { fired: "fired", "not-met": "not met", unknown: "unknown", suppressed: "suppressed" };
+const SYSTEM_NAMES = {
+  "http://snomed.info/sct": "SNOMED CT",
+  "http://loinc.org": "LOINC",
+  "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
+  "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
+};
 const DAY = /\d{4}-\d\d-\d\d/;
 
 /** The evaluation of a whole answer; empty where the service does not send one. */
@@ -46,7 +52,7 @@ export function reasonsForCard(card) {
   const { rules = [], basis = [], missing = [], tier } = assessment;
   const why = disclosure(
     "Why is this card here?",
-    basis.length ? [element("h4", {}, "Facts it rests on"), element("ul", { class: "facts" }, basis.map(fact))] : null,
+    basis.length ? [element("h4", {}, "Facts it rests on"), element("ul", { class: "facts" }, basis.map((entry) => fact(entry, rules.length > 1)))] : null,
     missing.length ? [element("h4", {}, "Not found in the record"), element("ul", {}, missing.map((what) => element("li", {}, what)))] : null,
     element(
       "p",
@@ -64,9 +70,21 @@ function tierText(tier) {
   return tier && tier.length < 3 ? `Tier ${tier}.` : (tier ?? null);
 }
 
-function fact(entry) {
-  const details = [entry.code, entry.date, entry.value, entry.threshold].filter(Boolean).join(" · ");
-  return element("li", {}, factLink(entry), details ? [" ", dated(details)] : null, " ", element("span", { class: "small" }, entry.rule));
+function fact(entry, isOneOfManyRules) {
+  const details = [entry.value, entry.threshold, entry.date && minute(entry.date), entry.code && codeText(entry.code)];
+  const rule = isOneOfManyRules ? element("span", { class: "small" }, ` ${entry.rule}`) : null;
+  return element("li", {}, factLink(entry), " ", dated(details.filter(Boolean).join(" · ")), rule);
+}
+
+/** A FHIR date or dateTime without seconds and offset. */
+function minute(moment) {
+  return moment.replace("T", " ").replace(/:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$/, "");
+}
+
+/** `system|code` with the name of the system. */
+function codeText(code) {
+  const [system, plainCode] = code.split("|");
+  return plainCode ? `${SYSTEM_NAMES[system] ?? system} ${plainCode}` : code;
 }
 
 /** The name of the fact's row in the chart, as a link to it; its reference where the chart has no such row. */
