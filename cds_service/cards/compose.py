@@ -12,6 +12,7 @@ from cds_service.cards.gaps import gaps_of
 from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.memory import (
     GAP_RULE,
+    Answer,
     Memory,
     NoMemory,
     evidence_of,
@@ -69,24 +70,20 @@ def _unanswered(evaluation: Evaluation, deck: CardDeck, memory: Memory, notes: N
         if carrier is not None and carrier in notes:
             notes[assessment.rule.id] = notes[carrier]
             continue
-        after = _after_its_answer(assessment, evaluation.facts, deck, memory)
-        if after is None:
-            notes[assessment.rule.id] = (SUPPRESSED, SNOOZED)
+        answer = memory.answer(assessment.rule.id, evidence_of(assessment, evaluation.facts))
+        until = None if answer is None else snoozed_until(answer, assessment, deck)
+        if until is not None and _is_ahead(until, evaluation.facts):
+            notes[assessment.rule.id] = (SUPPRESSED, f"{SNOOZED} until {until:%Y-%m-%d}")
         else:
-            spoken.append(after)
+            spoken.append(_lowered(assessment, answer, evaluation.facts, deck))
     return spoken
 
 
-def _after_its_answer(assessment: Assessment, facts: Facts, deck: CardDeck, memory: Memory) -> Assessment | None:
-    """The assessment; None while it is snoozed; a critical one as a warning while it was assessed today (B-25)."""
-    answer = memory.answer(assessment.rule.id, evidence_of(assessment, facts))
-    if answer is None:
+def _lowered(assessment: Assessment, answer: Answer | None, facts: Facts, deck: CardDeck) -> Assessment:
+    """The assessment; a critical one as a warning while it was assessed today (B-25)."""
+    if answer is None or assessment.indicator != "critical" or not _is_ahead(lowered_until(answer, deck), facts):
         return assessment
-    if _is_ahead(snoozed_until(answer, assessment, deck), facts):
-        return None
-    if assessment.indicator == "critical" and _is_ahead(lowered_until(answer, deck), facts):
-        return msgspec.structs.replace(assessment, indicator="warning")
-    return assessment
+    return msgspec.structs.replace(assessment, indicator="warning")
 
 
 def _is_ahead(until: datetime | None, facts: Facts) -> bool:

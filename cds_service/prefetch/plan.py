@@ -83,8 +83,8 @@ class PrefetchPlan(msgspec.Struct, frozen=True):
 def prefetch_plan(reads: Reads) -> PrefetchPlan:
     """The templates and searches for these reads. Raises ValueError when a template breaks the linter's rules."""
     code_lists = tuple(_code_lists(reads.observation_codes))
-    templates = {name: _template(name, reads, code_lists, dated=False) for name in reads.sources}
-    templates_3 = {name: _template(name, reads, code_lists, dated=True) for name in reads.sources}
+    templates: dict[str, str] = {name: _template(name, reads, code_lists, dated=False) for name in reads.sources}
+    templates_3: dict[str, str] = {name: _template(name, reads, code_lists, dated=True) for name in reads.sources}
     for template in templates.values():
         lint(template)
     for template in templates_3.values():

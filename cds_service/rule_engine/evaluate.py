@@ -21,7 +21,7 @@ def evaluate(book: RuleBook, facts: Facts) -> Evaluation:
     """The answer of every rule, in the order of the rule numbers, and the tier that the facts reach (section 6)."""
     if facts.record.deceased:
         dead = tuple(Assessment(c.rule, Status.SUPPRESSED, "deceased") for c in book.by_number)
-        return Evaluation(facts, "0", "", dead)
+        return Evaluation(facts, "0", book.tiers.deceased, dead)
     gates = Inquiry(facts, book.gates, {}, {})
     shared = {name: gates.ask(name) for name in book.gates}
     answers: dict[str, Assessment] = {}

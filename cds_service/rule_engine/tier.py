@@ -31,6 +31,7 @@ class TierKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     many_domains: str
     finding_alone: str
     domains_alone: str
+    deceased: str
     nothing: str
     steroid: str
     steroid_dose: str

@@ -288,7 +288,7 @@ def test_new_evidence_brings_a_snoozed_card_back(deck: CardDeck) -> None:
     memory.answered(before, "r11", reason="will-monitor", at=AS_OF - timedelta(days=2))
     again = compose(before, deck, memory, CONTEXT)
     assert again.cards == ()
-    assert again.notes == {"r11": ("suppressed", "snoozed")}
+    assert again.notes == {"r11": ("suppressed", "snoozed until 2026-12-25")}
     worse = evaluation(fired("R11", "ck", facts=(fact("weakness", onset=30), fact("stairs", onset=3))))
     assert leads(compose(worse, deck, memory, CONTEXT)) == ["r11"]
 
@@ -315,7 +315,7 @@ def test_a_carried_rule_goes_with_its_card(deck: CardDeck) -> None:
     memory.answered(both, "r16", reason="will-monitor", at=AS_OF - timedelta(days=2))
     answer = compose(both, deck, memory, CONTEXT)
     assert answer.cards == ()
-    assert answer.notes == dict.fromkeys(("r16", "r08"), ("suppressed", "snoozed"))
+    assert answer.notes == dict.fromkeys(("r16", "r08"), ("suppressed", "snoozed until 2026-12-25"))
 
 
 def test_without_a_store_nothing_is_snoozed(deck: CardDeck) -> None:
