@@ -103,16 +103,27 @@ class Sites(Mapping[Coding, Site]):
         self._exact = dict(exact)
         self._prefixes = dict(prefixes)
         self._longest = max((len(c.code) for c in prefixes), default=0)
+        self._memo: dict[Coding, Site | None] = {}
+
+    def find(self, coding: Coding) -> Site | None:
+        """The site of a code, None when it names none. Answers are remembered, because charts repeat codes."""
+        if coding in self._memo:
+            return self._memo[coding]
+        if len(self._memo) >= _MEMO_LIMIT:
+            self._memo.clear()
+        found = self._memo[coding] = self._exact.get(coding) or self._by_prefix(coding)
+        return found
+
+    def _by_prefix(self, coding: Coding) -> Site | None:
+        system, code = coding
+        lengths = range(min(self._longest, len(code)), 0, -1)
+        return next((s for n in lengths if (s := self._prefixes.get(Coding(system, code[:n]))) is not None), None)
 
     def __getitem__(self, coding: Coding) -> Site:
-        found = self._exact.get(coding)
-        if found is not None:
-            return found
-        for length in range(min(self._longest, len(coding.code)), 0, -1):
-            found = self._prefixes.get(Coding(coding.system, coding.code[:length]))
-            if found is not None:
-                return found
-        raise KeyError(coding)
+        found = self.find(coding)
+        if found is None:
+            raise KeyError(coding)
+        return found
 
     def __iter__(self) -> Iterator[Coding]:
         return iter(self._exact)
@@ -133,7 +144,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     """
 
     value_sets: ValueSets
-    sites: Mapping[Coding, Site]
+    sites: Sites
     steroid_products: Mapping[Coding, SteroidProduct]
     steroid_names: Mapping[str, str]
     local_route_words: frozenset[str]

@@ -87,7 +87,7 @@ def parse_partial_date(text: str, zone: tzinfo) -> PartialDate:
 
 
 def _instant(text: str, zone: tzinfo) -> PartialDate:
-    moment = datetime.fromisoformat(_LONG_FRACTION.sub(r"\1", text))
+    moment = datetime.fromisoformat(_LONG_FRACTION.sub(r"\1", text) if "." in text else text)
     moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
     return PartialDate(moment, moment, "instant", text)
 

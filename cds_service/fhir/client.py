@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 from urllib.parse import urljoin
@@ -26,12 +25,12 @@ from urllib3.util import Timeout as TotalTimeout
 from cds_service.errors import FhirReadError, FinalFhirError, TemporaryFhirError
 from cds_service.fhir.addresses import open_mode_allows, open_mode_connects, same_server
 from cds_service.fhir.connections import AddressPolicy, Transport, new_session
+from cds_service.fhir.in_flight import IN_FLIGHT_PER_CALL, InFlight
 from cds_service.fhir.servers import PassingFault, Servers
 
 __all__ = ["Answer", "FhirClient", "Transport", "open_mode_allows"]
 
 BAD_REQUEST, NOT_FOUND, GONE, OTHER_SERVER, DEADLINE = "bad-request", "not-found", "gone", "other-server", "deadline"
-IN_FLIGHT_PER_CALL = 6  # P-10
 MAX_BYTES = 16 * 1024 * 1024  # of one answer, inflated: over twice a chart of 5,000 resources
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -108,27 +107,9 @@ class FhirClient:
         with server.turn(deadline):
             return self._read(base, url, token, deadline)
 
-    def side_by_side(self, tasks: Sequence[Callable[[], None]], deadline: float) -> None:
-        """Run tasks, six at a time (P-10), until all are done or the deadline has come; tasks keep their own results.
-
-        A task that is still running then ends by itself, because its reads have the same deadline.
-        """
-        waiting = deque(tasks)
-
-        def lane() -> None:
-            while waiting and time.monotonic() < deadline:
-                try:
-                    task = waiting.popleft()
-                except IndexError:  # another lane was faster
-                    return
-                task()
-
-        lanes = [self._executor.submit(lane) for _ in range(min(len(tasks), IN_FLIGHT_PER_CALL))]
-        done, late = wait(lanes, timeout=max(0.0, deadline - time.monotonic()))
-        for future in late:
-            future.cancel()
-        for future in done:
-            future.result()
+    def in_flight(self, deadline: float) -> InFlight:
+        """What one call may do at the same time."""
+        return InFlight(self._executor, deadline)
 
     def _read(self, base: str, url: str, token: str | None, deadline: float) -> Answer:
         for _ in range(1 + _MAX_REDIRECTS):

@@ -24,7 +24,7 @@ PAGE_LOOP = "page-loop"
 TOO_MUCH = "too-much"
 
 
-class FhirServer:
+class FhirAccess:
     """One call's view of its CDS Client's FHIR server: base, token, deadline, and how many bytes came so far.
 
     ``aliases`` are other spellings of the base, which the server writes into its links (P-08).
@@ -41,7 +41,7 @@ class FhirServer:
         self.deadline = deadline
 
     def __repr__(self) -> str:
-        return "FhirServer()"
+        return "FhirAccess()"
 
     def read(self, path_or_url: str) -> bytes:
         """A path under the base, or what a page or a resource refers to. Raises FhirReadError."""
@@ -65,9 +65,9 @@ class Strand:
     ``pages`` and ``verdict`` are true at every moment, so that a deadline can cut in anywhere; read ``verdict`` first.
     """
 
-    def __init__(self, server: FhirServer, query: Query, following: str | None = None) -> None:
+    def __init__(self, access: FhirAccess, query: Query, following: str | None = None) -> None:
         self.pages: tuple[bytes, ...] = ()
-        self._server = server
+        self._access = access
         self._query = query
         self._following = following
         self.verdict = self._cut_off(DEADLINE)
@@ -92,7 +92,7 @@ class Strand:
         seen: set[str] = set()
         entries = 0
         while True:
-            body = self._server.read(url) if url else self._first_page()
+            body = self._access.read(url) if url else self._first_page()
             following = next_page(body)
             self._take(body, is_last=following is None)
             if following is None:
@@ -110,11 +110,11 @@ class Strand:
 
     def _first_page(self) -> bytes:
         try:
-            return self._server.read(self._query.path)
+            return self._access.read(self._query.path)
         except FinalFhirError as error:
             if error.cause != BAD_REQUEST or self._query.plain is None:
                 raise
-            return self._server.read(self._query.plain)
+            return self._access.read(self._query.plain)
 
     def _cut_off(self, cause: str) -> Verdict:
         if self._has_some:

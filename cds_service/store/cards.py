@@ -54,6 +54,8 @@ class Store:
         if key_file is None and address.get_backend_name() == "postgresql":
             raise SettingsError("ATROPHY_CDS_KEY_FILE is needed with PostgreSQL: all processes share one key.")
         self._engine = database.open_engine(address)
+        # Cards may be lost when the power fails, answers may not (P-36): so a call does not wait for the disk.
+        self._calls = self._engine if file is None else database.open_engine(address, "NORMAL")
         self._key = read_or_make_key(key_file)
         self._keep_comments = keep_comments
         dialect = sqlite if address.get_backend_name() == "sqlite" else postgresql
@@ -66,6 +68,7 @@ class Store:
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
+        self._calls.dispose()
 
     def fingerprint(self, *parts: str) -> str:
         """A keyed fingerprint of texts, the same wherever the key is the same (P-33)."""
@@ -73,7 +76,7 @@ class Store:
 
     def memory(self, client: str, fhir_base: str, patient_id: str) -> PatientMemory:
         """What this client was shown about a patient and what it answered; nothing is read before it is asked."""
-        return PatientMemory(self._engine, self.fingerprint, client, self.fingerprint(fhir_base, patient_id))
+        return PatientMemory(self._calls, self.fingerprint, client, self.fingerprint(fhir_base, patient_id))
 
     def note_shown(self, client: str, patient: str, cards: Sequence[ShownCard], shown_at: datetime) -> None:
         """Keep the cards of one answer, before it is given. ``patient`` is the fingerprint of its memory."""
@@ -92,7 +95,7 @@ class Store:
             }
             for card in cards
         ]
-        with database.writing(self._engine) as connection:
+        with database.writing(self._calls) as connection:
             connection.execute(_NOTE_SHOWN, rows)
 
     def record_feedback(self, client: str, items: Sequence[FeedbackItem], received_at: datetime) -> dict[str, int]:

@@ -118,9 +118,9 @@ class Codes:
 
     def _sites(self, concepts: Iterable[Concept]) -> list[Site]:
         codings = (coding for concept in concepts for coding in concept.coding or ())
-        sites = self.vocabulary.sites
+        find = self.vocabulary.sites.find
         known = (self.coding(coding) for coding in codings)
-        return [sites[coding] for coding in known if coding is not None and coding in sites]
+        return [site for coding in known if coding is not None and (site := find(coding)) is not None]
 
 
 def _side(sites: Iterable[Site]) -> Side | None:
