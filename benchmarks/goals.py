@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from benchmarks.fetch import Fetched
 from benchmarks.measure import Cell, Samples, median, ratio
 from benchmarks.servers import NULL, OURS, RAW
 from benchmarks.stages import Timings
 
 
 class Results(NamedTuple):
-    """All that was measured. ``memory`` is MB after the storm; None when it was not measured."""
+    """All that was measured. ``memory`` is MB after the storm; None when there was none."""
 
     samples: Samples
     stages: Mapping[int, Timings]
+    fetched: Fetched
     memory: float | None = None
 
 
@@ -69,6 +71,8 @@ GOALS = (
     Goal("p50 / null transport, 1000 resources", 3.5, _by_floor(1000, NULL, "p50")),
     Goal("p95 / p50, 100 resources", 3.0, _tail(100)),
     Goal("all rules, 100 resources, ms", 0.3, _rules_ms(100)),
+    Goal("own fetch, wall / slowest call per stage", 1.15, lambda found: found.fetched.wall_by_stage),
+    Goal("own fetch, CPU / bare kept session", 1.2, lambda found: found.fetched.cpu_by_bare),
     Goal("worker after 32 clients x 5000 resources, MB", 200.0, lambda found: found.memory),
 )
 

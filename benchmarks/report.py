@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.fetch import Fetched
 from benchmarks.goals import Judged
 from benchmarks.measure import Cell, Samples, median, ratio
 from benchmarks.servers import NULL, OURS, RAW
@@ -35,6 +36,16 @@ def print_stages(stages: Mapping[int, Timings]) -> None:
         for size, found in stages.items()
     ]
     _print("Stages in process, median ms", ("resources", *STAGES, "total", "runs"), rows)
+
+
+def print_fetching(found: Fetched) -> None:
+    """One patient fetched by us and by the bare session."""
+    rows = [
+        ("service", f"{found.wall:.1f}", f"{found.cpu:.2f}"),
+        ("bare session", f"{found.bare_wall:.1f}", f"{found.bare_cpu:.2f}"),
+    ]
+    title = f"Fetching: {found.calls} calls in {found.stages} stages, the slowest call takes {found.slowest:.1f} ms"
+    _print(title, ("", "wall ms", "CPU ms"), rows)
 
 
 def print_goals(judged: Iterable[Judged]) -> None:

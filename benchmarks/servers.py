@@ -15,7 +15,7 @@ from typing import NamedTuple
 from cds_service.settings import PREFIX, variable
 
 HOST = "127.0.0.1"
-OURS, RAW, NULL = "service", "raw", "null"
+OURS, RAW, NULL, FHIR_STUB = "service", "raw", "null", "fhir-stub"
 _START_SECONDS = 30
 _STOP_SECONDS = 15
 _SCHEDULED_TIME = 2  # CPUCLOCK_SCHED of Linux: the time that all threads of a process were on a processor
@@ -74,6 +74,8 @@ def _command(name: str, port: int) -> list[str]:
     if name == OURS:
         main = "from cds_service.cli import main; main()"
         return [sys.executable, "-c", main, "serve", "--open", "--port", str(port)]
+    if name == FHIR_STUB:
+        return [sys.executable, "-m", "benchmarks.fhir_stub", "--port", str(port)]
     return [sys.executable, "-m", "benchmarks.floor", name, "--port", str(port)]
 
 

@@ -12,21 +12,21 @@ from typing import Any, NamedTuple, TypeVar
 from benchmarks.payload import for_patient
 from cds_service.app import utc_now
 from cds_service.cards.compose import CardContext, compose
-from cds_service.cards.knowledge import load_deck
 from cds_service.cds_hooks.request import parse_hook_request
 from cds_service.cds_hooks.response import encode
-from cds_service.fhir.reader import SourcePayload, read_record
-from cds_service.record import SourceState
+from cds_service.fhir.client import FhirClient, open_mode_allows
+from cds_service.fhir.reader import read_record
+from cds_service.prefetch import complete, prefetch_plan
+from cds_service.reads import reads_of
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
-from cds_service.rule_engine.loader import load_knowledge
-from cds_service.service import Advice
+from cds_service.service import Advice, load_rule_pack
 from cds_service.settings import CdsClient, Settings
 from cds_service.store import Store
 
 T = TypeVar("T")
 
-STAGES = ("parse", "read", "derive", "rules", "compose", "store", "encode")
+STAGES = ("parse", "data", "read", "derive", "rules", "compose", "store", "encode")
 _LEAST_RUNS = 5
 
 
@@ -51,8 +51,10 @@ class Walk:
 
     def __init__(self, folder: Path) -> None:
         settings = Settings(open=True, database_url=f"sqlite:///{folder / 'stages.db'}")
-        self._knowledge = load_knowledge(settings.rules_dir, settings.today())
-        self._deck = load_deck(settings.rules_dir)
+        pack = load_rule_pack(settings.rules_dir, settings.today())
+        self._knowledge, self._deck = pack.knowledge, pack.deck
+        self._plan = prefetch_plan(reads_of(pack))
+        self._fhir = FhirClient()
         self._store = Store(settings.database_url)
         self._store.migrate()
         self._client = CdsClient()
@@ -68,7 +70,8 @@ class Walk:
         return Timings(tuple(medians), len(runs))
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of threads and database."""
+        self._fhir.close()
         self._store.close()
 
     def call(self, body: bytes, as_of: datetime) -> list[float]:
@@ -82,12 +85,10 @@ class Walk:
             return result
 
         request = lap(parse_hook_request, body)
-        assert request.prefetch is not None
+        deadline = time.monotonic() + self._client.deadline_seconds
+        where = {"plan": self._plan, "client": self._fhir, "allowed": open_mode_allows}
+        payloads = lap(complete, request, as_of=as_of, deadline=deadline, **where)
         vocabulary = self._knowledge.vocabulary
-        payloads = [
-            SourcePayload(key, "prefetch", SourceState.COMPLETE, (value,))  # type: ignore[arg-type]  # a key of ours
-            for key, value in request.prefetch.present()
-        ]
         record = lap(read_record, payloads, request.patient_id, vocabulary=vocabulary, as_of=as_of)
         facts = lap(gather_facts, record, self._knowledge, as_of)
         evaluation = lap(evaluate, self._knowledge.rules, facts)

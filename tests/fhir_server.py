@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
 from threading import Lock, Thread
 from typing import Any, Self
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -30,7 +31,8 @@ MARGIN = 0.02  # seconds between two bytes of a slow drip
 class Fault:
     """What goes wrong with the requests for one type of resource; ``times`` says how often (for ever by default).
 
-    ``drip`` sends the answer byte by byte: "head" or "body". ``link`` answers every page with this ``next`` link.
+    ``drip`` sends the answer byte by byte: "head" or "body"; ``stall`` waits (seconds) between the two.
+    ``link`` answers every page with this ``next`` link; ``entry`` is added to each.
     """
 
     status: int = 200
@@ -38,6 +40,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0
     drip: str | None = None
+    stall: float = 0
     drop: bool = False
     link: str | None = None
     entry: Resource | None = None
@@ -70,7 +73,14 @@ class Seen:
 class FhirServer:
     """Start it with ``with``. ``faults`` is keyed by resource type, "*" for all and "next" for following pages."""
 
-    def __init__(self, resources: Iterable[Resource] = (), *, page_size: int = 50, lacks: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        resources: Iterable[Resource] = (),
+        *,
+        page_size: int = 50,
+        lacks: Iterable[str] = (),
+        tls: SSLContext | None = None,
+    ) -> None:
         self.resources: dict[str, dict[str, Resource]] = {}
         self.page_size = page_size
         self.lacks = frozenset(lacks)  # types and parameters
@@ -78,6 +88,7 @@ class FhirServer:
         self.seen: list[Seen] = []
         self.most_at_once = 0
         self.connections = 0
+        self._tls = tls
         self._now = 0
         self._lock = Lock()
         self._result_sets: dict[str, list[Resource]] = {}
@@ -88,9 +99,11 @@ class FhirServer:
     def __enter__(self) -> Self:
         self._http = _Http(("127.0.0.1", 0), _Requests)
         self._http.fhir = self
+        if self._tls is not None:
+            self._http.socket = self._tls.wrap_socket(self._http.socket, server_side=True)
         self._thread = Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
-        self.origin = f"http://127.0.0.1:{self._http.server_port}"
+        self.origin = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._http.server_port}"
         self.base = self.origin + BASE_PATH
         return self
 
@@ -227,6 +240,8 @@ class _Requests(BaseHTTPRequestHandler):
         for part, data in (("head", head.encode()), ("body", body)):
             for piece in _bytes_of(data) if fault.drip == part else (data,):
                 self.wfile.write(piece)
+            if part == "head":
+                time.sleep(fault.stall)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silent."""

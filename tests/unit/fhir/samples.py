@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cds_service.coding import Coding, Site, SteroidProduct, ValueSets, Vocabulary
+from cds_service.coding import Coding, Site, Sites, SteroidProduct, ValueSets, Vocabulary
 from cds_service.fhir.reader import SourcePayload, read_record
 from cds_service.record import PatientRecord, SourceState
 
@@ -63,13 +63,16 @@ VOCABULARY = Vocabulary(
         prefixes={ICD10CM: [("G35", frozenset({"multiple-sclerosis"})), ("G81", frozenset({"paralysis"}))]},
         system_aliases={SNOMED_OID: SNOMED},
     ),
-    sites={
-        _coding(LEFT_LEG): Site("left", "lower"),
-        _coding(RIGHT_LEG): Site("right", "lower"),
-        _coding(LOWER_LIMB): Site(None, "lower"),
-        _coding(UNILATERAL_LEFT): Site("left", None),
-        Coding(ICD10CM, "G81.91"): Site("right", None),
-    },
+    sites=Sites(
+        {
+            _coding(LEFT_LEG): Site("left", "lower"),
+            _coding(RIGHT_LEG): Site("right", "lower"),
+            _coding(LOWER_LIMB): Site(None, "lower"),
+            _coding(UNILATERAL_LEFT): Site("left", None),
+            Coding(ICD10CM, "G81.91"): Site("right", None),
+        },
+        {},
+    ),
     steroid_products={
         _coding(PREDNISONE): SteroidProduct("prednisone"),
         _coding(PREDNISONE_20): SteroidProduct("prednisone", 20.0, "tablet", "oral-solid", systemic=True),
