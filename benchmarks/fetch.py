@@ -92,7 +92,8 @@ class _Ours:
             deadline=time.monotonic() + _DEADLINE_SECONDS,
             allowed=open_mode_allows,
         )
-        assert all(payload.state is SourceState.COMPLETE for payload in payloads)
+        causes = {payload.cause for payload in payloads if payload.state is not SourceState.COMPLETE}
+        assert not causes, f"not everything was fetched: {causes}"
 
 
 class _BareSession:

@@ -27,7 +27,7 @@ from cds_service.cds_hooks.response import Response, encode
 from cds_service.errors import DataNotAvailable
 from cds_service.fhir.client import FhirClient, open_mode_allows
 from cds_service.fhir.reader import read_record
-from cds_service.prefetch import PrefetchPlan, complete
+from cds_service.prefetch import OPEN_MODE, PrefetchPlan, complete
 from cds_service.record import PatientRecord, SourceName, SourceState
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
@@ -115,6 +115,7 @@ class CdsService:
             as_of=as_of,
             deadline=watch.started + client.deadline_seconds,
             allowed=open_mode_allows,
+            terms=OPEN_MODE,
         )
         watch.lap("data")
         record = read_record(payloads, request.patient_id, vocabulary=self._pack.knowledge.vocabulary, as_of=as_of)
