@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from benchmarks.chart import PATIENT_ID
 from benchmarks.servers import FHIR_STUB, HOST, running
 from cds_service.app import utc_now
-from cds_service.cds_hooks.request import HookRequest
+from cds_service.cds_hooks.request import FhirAuthorization, HookRequest
 from cds_service.fhir.client import FhirClient, open_mode_allows
 from cds_service.prefetch import PrefetchPlan, complete, prefetch_plan
 from cds_service.reads import reads_of
@@ -81,7 +81,10 @@ class _Ours:
     def __init__(self, client: FhirClient, plan: PrefetchPlan, base: str) -> None:
         self._client = client
         self._plan = plan
-        self._request = HookRequest(_HOOK_INSTANCE, "Practitioner/p1", PATIENT_ID, fhir_server=base)
+        token = FhirAuthorization("benchmark-token", "Bearer", 300, "patient/*.read", "atrophy-cds", PATIENT_ID)
+        self._request = HookRequest(
+            _HOOK_INSTANCE, "Practitioner/p1", PATIENT_ID, fhir_server=base, authorization=token
+        )
 
     def fetch(self) -> None:
         payloads = complete(

@@ -105,8 +105,10 @@ class _CheckedConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         try:
             found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:  # UnicodeError: a label that no host name can have
+        except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
+        except UnicodeError as error:  # a label that no host name can have
+            raise NewConnectionError(self, "not a host name") from error
         addresses = [ip_address(entry[4][0]) for entry in found]
         if not all(self.policy(self._dns_host, address) for address in addresses):
             raise FinalFhirError(NOT_ALLOWED)
