@@ -39,12 +39,12 @@ def test_three_values(text: str, value: bool | None) -> None:
 
 def test_true_carries_its_facts() -> None:
     """An answer names what it rests on, once."""
-    assert (FACT,) == read_expression("yes or yes", ANSWERS)(ANSWERS.__getitem__).facts
+    assert read_expression("yes or yes", ANSWERS)(ANSWERS.__getitem__).facts == (FACT,)
 
 
 def test_unknown_names_what_was_missing() -> None:
     """An unknown answer says which source was not seen."""
-    assert ("conditions",) == read_expression("unknown and yes", ANSWERS)(ANSWERS.__getitem__).missing
+    assert read_expression("unknown and yes", ANSWERS)(ANSWERS.__getitem__).missing == ("conditions",)
 
 
 @pytest.mark.parametrize("text", ["yes and", "yes + no", "f(yes)", "yes.no", "1", "yes if no else yes", "other"])
