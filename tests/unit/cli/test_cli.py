@@ -44,7 +44,7 @@ def test_without_open_the_service_does_not_start() -> None:
     assert "CDS Clients cannot be configured yet" in result.stderr
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])  # noqa: S104 - these addresses are refused
 def test_open_listens_on_this_machine_only(host: str) -> None:
     """P-24: without authentication nobody else may reach it."""
     result = run("serve", "--open", "--host", host)
