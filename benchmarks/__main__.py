@@ -30,7 +30,7 @@ CANNOT_MEASURE = 2
 def main() -> int:
     """0; with --gate 1 when a gating goal is missed; 2 when it cannot be measured here."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="up to 1000 resources, in less than 40 seconds")
+    parser.add_argument("--quick", action="store_true", help="100 and 1000 resources only, in less than 40 seconds")
     parser.add_argument("--gate", action="store_true", help="exit 1 when p50 or CPU is over the floor at 100 resources")
     parser.add_argument(
         "--store",

@@ -24,7 +24,7 @@ class Plan(NamedTuple):
 
 
 FULL = Plan(sizes=(10, 100, 1000, 5000), clients=(1, 8), rounds=3, seconds=1.0)
-QUICK = Plan(sizes=(10, 100, 1000), clients=(1, 8), rounds=2, seconds=0.5)
+QUICK = Plan(sizes=(100, 1000), clients=(1, 8), rounds=3, seconds=0.4)
 
 
 class Cell(NamedTuple):

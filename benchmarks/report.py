@@ -70,9 +70,11 @@ def _ratios(samples: Samples, cell: Cell) -> tuple[str, ...]:
 
 
 def _print(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(title=title, title_justify="left")
+    table = Table()
     for at, head in enumerate(heads):
         table.add_column(head, justify="left" if at == 0 and head != "resources" else "right")
     for row in rows:
         table.add_row(*row)
-    Console(width=_WIDTH, highlight=False).print(table)
+    console = Console(width=_WIDTH, highlight=False)
+    console.print(f"\n{title}")
+    console.print(table)

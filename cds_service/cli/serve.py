@@ -53,7 +53,7 @@ def serve(options: ServeOptions) -> None:
     click.echo(f"Chart page:  http://{host}:{options.port}/   (synthetic patients)")
     click.echo(f"CDS Hooks:   http://{host}:{options.port}/cds-services")
     click.echo("Decision support, not diagnosis. The rules are not clinically reviewed.")
-    _Server(lambda: create_app(settings), f"{host}:{options.port}", options.workers).run()
+    ThreadedServer(lambda: create_app(settings), f"{host}:{options.port}", options.workers).run()
 
 
 def _settings(options: ServeOptions) -> Settings:
@@ -76,7 +76,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn, configured here and nowhere else. Each worker makes its own app after the fork."""
 
     def __init__(self, make_app: Callable[[], Flask], bind: str, workers: int) -> None:
@@ -91,7 +91,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             "control_socket_disable": True,
             "loglevel": "warning",
             "proc_name": "atrophy-cds",
-            "post_worker_init": _calm_the_collector,
+            "post_worker_init": calm_the_collector,
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108 - heartbeat file only
         }
         super().__init__()
@@ -104,7 +104,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         return self._make_app()
 
 
-def _calm_the_collector(_worker: object) -> None:
+def calm_the_collector(_worker: object) -> None:
     """What is there after the start stays: keep the cyclic collector off it, and off the path of a call."""
     gc.collect()
     gc.freeze()
