@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from flask import Flask, Response
 
+from cds_service.cards.profiles import profile_named
 from cds_service.fhir.client import FhirClient
 from cds_service.fixture_patients import FixturePatient, load_fixture_patients
 from cds_service.prefetch import prefetch_plan
@@ -59,6 +60,7 @@ def create_app(
 
 def build_service(settings: Settings, store: Store, clock: Clock) -> CdsService:
     """The service with its knowledge read and compiled, and its connections kept for all calls."""
+    profile_named(settings.profile)  # a profile that does not exist stops the start, not each call
     pack = load_rule_pack(settings.rules_dir, settings.today())
     return CdsService(
         pack=pack,

@@ -11,6 +11,7 @@ AtrophyCdsError
 │   ├── DataNotAvailable      412 required data could not be had (C32)
 │   ├── TooLarge              413 (T13)
 │   └── WrongContentType      415 (T14)
+├── StoreUnavailable          the database cannot be read or written now; a call goes on without memory, feedback is 503
 └── FhirReadError             a read from the CDS Client's FHIR server failed
     ├── TemporaryFhirError    time-out, connection, 429, 5xx: worth another try within the deadline
     └── FinalFhirError        401, 403, 404, not FHIR: asking again would not help
@@ -95,6 +96,13 @@ class WrongContentType(RequestRefused):
 
     status = 415
     code = "not-supported"
+
+
+class StoreUnavailable(RequestRefused):
+    """503: what must be kept cannot be kept now. A call is answered without memory, feedback is to be sent again."""
+
+    status = 503
+    code = "transient"
 
 
 class FhirReadError(AtrophyCdsError):

@@ -18,13 +18,13 @@ import msgspec
 from cds_service.cards import evaluation_extension
 from cds_service.cards.compose import CardContext, Composed, compose, could_not_be_done
 from cds_service.cards.knowledge import CardDeck, load_deck
-from cds_service.cards.memory import Memory
+from cds_service.cards.memory import NO_MEMORY, Memory
 from cds_service.cards.profiles import profile_named
 from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
 from cds_service.cds_hooks.response import Response, encode
-from cds_service.errors import DataNotAvailable
+from cds_service.errors import DataNotAvailable, StoreUnavailable
 from cds_service.fhir.client import FhirClient, open_mode_allows
 from cds_service.fhir.reader import read_record
 from cds_service.prefetch import OPEN_MODE, PrefetchPlan, complete
@@ -34,7 +34,7 @@ from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import Evaluation, Status
 from cds_service.settings import CdsClient, Settings
-from cds_service.store import Store
+from cds_service.store import PatientMemory, Store
 
 REQUIRED: tuple[SourceName, ...] = ("patient", "conditions")  # A-47
 NOT_HAD = (SourceState.FAILED, SourceState.NOT_OFFERED)
@@ -122,19 +122,33 @@ class CdsService:
         watch.lap("record")
         memory = self._store.memory(client.id, request.fhir_server or "", request.patient_id)
         context = self._context(client, request)
-        advice = advise(record, as_of, self._pack, memory, context)
+        advice = self._advise(record, as_of, memory, context)
         advice = refuse_without_required(advice, self._pack.deck, context)
         watch.lap("rules")
-        self._store.note_shown(client.id, memory.patient, advice.composed.shown, as_of)
+        kept = self._note(client, memory.patient, advice, as_of)
         watch.lap("store")
         response = advice.response(self._pack.knowledge.pack_hash, with_extension=context.profile.evaluation_extension)
         body = encode(response)
         watch.lap("encode")
-        return HookAnswer(body, watch.laps, _countable(advice))
+        return HookAnswer(body, watch.laps, {**_countable(advice), "kept": kept})
 
     def feedback(self, client: CdsClient, items: tuple[FeedbackItem, ...]) -> Mapping[str, int]:
         """Keep what became of cards; repeats and unknown cards are counted and have no effect (P-22)."""
         return self._store.record_feedback(client.id, items, self._clock())
+
+    def _advise(self, record: PatientRecord, as_of: datetime, memory: PatientMemory, context: CardContext) -> Advice:
+        """A store in trouble costs the snooze, never the card."""
+        try:
+            return advise(record, as_of, self._pack, memory, context)
+        except StoreUnavailable:
+            return advise(record, as_of, self._pack, NO_MEMORY, context)
+
+    def _note(self, client: CdsClient, patient: str, advice: Advice, as_of: datetime) -> bool:
+        try:
+            self._store.note_shown(client.id, patient, advice.composed.shown, as_of)
+        except StoreUnavailable:
+            return False
+        return True
 
     def _context(self, client: CdsClient, request: HookRequest) -> CardContext:
         settings = self._settings

@@ -63,17 +63,15 @@ def compose(evaluation: Evaluation, deck: CardDeck, memory: Memory, context: Car
 
 
 def _unanswered(evaluation: Evaluation, deck: CardDeck, memory: Memory, notes: Notes) -> list[Assessment]:
-    """Fired rules without those that an answer keeps away, and without what those carry."""
+    """Fired rules without those that an answer keeps away."""
     spoken: list[Assessment] = []
     for assessment in sorted(evaluation.fired, key=lambda a: a.carried_by is not None):
-        carrier = assessment.carried_by
-        if carrier is not None and carrier in notes:
-            notes[assessment.rule.id] = notes[carrier]
-            continue
         answer = memory.answer(assessment.rule.id, evidence_of(assessment, evaluation.facts))
         until = None if answer is None else snoozed_until(answer, assessment, deck)
         if until is not None and _is_ahead(until, evaluation.facts):
             notes[assessment.rule.id] = (SUPPRESSED, f"{SNOOZED} until {until:%Y-%m-%d}")
+        elif assessment.carried_by in notes:  # its card was answered, its own evidence was not: it speaks for itself
+            spoken.append(msgspec.structs.replace(assessment, carried_by=None))
         else:
             spoken.append(_lowered(assessment, answer, evaluation.facts, deck))
     return spoken

@@ -50,10 +50,11 @@ NO_MEMORY = NoMemory()
 def evidence_of(assessment: Assessment, facts: Facts) -> Evidence:
     """What identifies the evidence of a fired rule, as one text (B-51): it changes when the evidence does.
 
-    Finding level, steroid level, the limits that were crossed, and each concept with its onset; no ages, durations,
-    resource ids or rule version. A concept that is only recorded has no date: coded again it is not new (B-01).
+    Finding level, steroid level, the limits that were crossed, each concept with its onset and each steroid course with
+    its documented start; no ages, durations, resource ids or rule version. A concept that is only recorded has no date:
+    coded again it is not new (B-01).
     """
-    marks = sorted({_mark(fact) for fact in assessment.facts} - {""})
+    marks = sorted({_mark(fact) for fact in assessment.grounds or assessment.facts} - {""})
     return "\n".join((f"F{facts.finding_level}", f"GC{facts.exposure.level}", *marks))
 
 
@@ -102,7 +103,7 @@ def _mark(fact: Fact) -> str:
     """A fact as it counts in a fingerprint; empty when it does not."""
     what = fact.code or fact.label
     match fact.date_kind:
-        case "onset":
+        case "onset" | "since":
             return f"{what} {fact.date}"
         case "measured":
             return f"{what} {fact.threshold}" if fact.threshold else what

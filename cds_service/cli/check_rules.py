@@ -65,7 +65,7 @@ def case_differences(case: Case, knowledge: Knowledge, as_of: datetime) -> Itera
     yield from differences(case, evaluate(knowledge.rules, gather_facts(record, knowledge, as_of)))
 
 
-MEANT_TO_BE_SET_ASIDE = frozenset({"no-known-code"})
+MEANT_TO_BE_SET_ASIDE = frozenset({"no-known-code", "status-not-known"})
 
 
 def _print_rules(

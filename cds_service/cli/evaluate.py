@@ -48,7 +48,7 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 def evaluate(files: tuple[Path, ...], as_of: str | None, *, as_json: bool) -> int:
-    """Print every patient's answers, then a summary. 0, or 1 when a patient could not be judged."""
+    """Print every patient's answers, then a summary. 0, or 1 when a patient could not be judged or none was found."""
     settings = Settings.from_environment()
     zone = ZoneInfo(settings.site_zone)
     moment = _moment(as_of, zone)
@@ -61,7 +61,8 @@ def evaluate(files: tuple[Path, ...], as_of: str | None, *, as_json: bool) -> in
     ]
     printer = _print_json if as_json else _print_text
     printer(judged, pack)
-    return FAILED if any(j.problem for j in judged) else 0
+    nobody = not any(j.patient_id for j in judged)
+    return FAILED if nobody or any(j.problem for j in judged) else 0
 
 
 def _moment(text: str | None, zone: tzinfo) -> datetime | str:

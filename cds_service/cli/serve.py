@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
 import os
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +13,10 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from cds_service.app import create_app
+from cds_service.cards.profiles import profile_named
 from cds_service.errors import SettingsError
 from cds_service.service import load_rule_pack
-from cds_service.settings import Settings
+from cds_service.settings import LOOPBACK_HOSTS, Settings
 
 THREADS = 8  # enough to wait for FHIR servers; more only lengthen the tail
 NOT_OPEN = (
@@ -44,9 +44,10 @@ def serve(options: ServeOptions) -> None:
     """Check what was asked, then run until stopped. Raises SettingsError when the service must not start."""
     if not options.open_mode:
         raise SettingsError(NOT_OPEN)
-    if not _is_loopback(options.host):
+    if options.host not in LOOPBACK_HOSTS:
         raise SettingsError(NOT_LOOPBACK)
     settings = _settings(options)
+    profile_named(settings.profile)
     for rule_id in load_rule_pack(settings.rules_dir, settings.today()).knowledge.expired:
         click.echo(f"warning: the review date of rule {rule_id} has passed", err=True)
     host = f"[{options.host}]" if ":" in options.host else options.host
@@ -65,15 +66,6 @@ def _settings(options: ServeOptions) -> Settings:
         profile=options.profile or settings.profile,
         allow_origins=(*settings.allow_origins, *options.allow_origin),
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types

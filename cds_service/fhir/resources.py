@@ -212,6 +212,7 @@ class ServiceRequest(Resource):
     subject: Reference | None = None
     status: str | None = None
     intent: str | None = None
+    do_not_perform: bool | None = None
     code: Concept | None = None
     order_detail: list[Concept] | None = None
     authored_on: str | None = None

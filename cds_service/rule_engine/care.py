@@ -15,6 +15,7 @@ PERFORMED = {
 }
 ORDER_COUNTS = frozenset({"active", "on-hold", "completed"})
 ORDER_OPEN = frozenset({"active", "on-hold"})
+ORDER_INTENTS = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order", None})
 VISIT_NEVER = frozenset({"cancelled", "entered-in-error", "noshow", "planned", "proposed", "waitlist"})
 APPOINTMENT_COMING = frozenset({"booked", "pending", "arrived", "checked-in", "fulfilled"})
 DONE_SOURCES: tuple[SourceName, ...] = ("procedures", "reports", "orders", "observations")
@@ -29,8 +30,13 @@ def is_performed(entry: ActivityEntry) -> bool:
 
 
 def is_ordered(entry: ActivityEntry) -> bool:
-    """A ServiceRequest that counts: active, on hold or completed; never draft, revoked or entered in error."""
-    return entry.resource_type == "ServiceRequest" and entry.status in ORDER_COUNTS
+    """A ServiceRequest that counts: an order, active, on hold or completed; never a proposal, draft or revoked one."""
+    return entry.resource_type == "ServiceRequest" and entry.status in ORDER_COUNTS and entry.intent in ORDER_INTENTS
+
+
+def is_open_order(entry: ActivityEntry) -> bool:
+    """An order that still has to be carried out."""
+    return is_ordered(entry) and entry.status in ORDER_OPEN
 
 
 def done(criterion: Criterion) -> Ask:
@@ -38,7 +44,7 @@ def done(criterion: Criterion) -> Ask:
     sets = frozenset(criterion.done)
 
     def counts(entry: ActivityEntry) -> bool:
-        ordered = is_ordered(entry) and (not criterion.only_ordered or entry.status in ORDER_OPEN)
+        ordered = is_open_order(entry) if criterion.only_ordered else is_ordered(entry)
         if criterion.only_ordered:
             return ordered
         return is_performed(entry) or (criterion.ordered_counts and ordered)
@@ -78,6 +84,8 @@ def visit(criterion: Criterion) -> Ask:
 
 
 def _happened(entry: VisitEntry, criterion: Criterion) -> bool:
+    if criterion.booked_only and entry.resource_type != "Appointment":
+        return False
     if entry.resource_type == "Appointment":
         return criterion.ordered_counts and entry.status in APPOINTMENT_COMING
     return entry.status not in VISIT_NEVER
@@ -94,11 +102,7 @@ def planned_for(criterion: Criterion) -> Ask:
     sets = frozenset(criterion.planned_for)
 
     def ask(inquiry: Inquiry) -> Verdict:
-        orders = [
-            a
-            for a in inquiry.record.activities
-            if a.resource_type == "ServiceRequest" and a.status in ORDER_OPEN and not sets.isdisjoint(a.reason_sets)
-        ]
+        orders = [a for a in inquiry.record.activities if is_open_order(a) and not sets.isdisjoint(a.reason_sets)]
         booked = [
             v
             for v in inquiry.record.visits
@@ -114,11 +118,7 @@ def planned_for(criterion: Criterion) -> Ask:
 
 def _active_referral(entry: ActivityEntry, sets: frozenset[str]) -> bool:
     """An order that is still active counts whenever authored (B-73)."""
-    return (
-        entry.resource_type == "ServiceRequest"
-        and entry.status in ORDER_OPEN
-        and not sets.isdisjoint(entry.specialties | entry.sets)
-    )
+    return is_open_order(entry) and not sets.isdisjoint(entry.specialties | entry.sets)
 
 
 def _in_time(dated: PartialDate | None, criterion: Criterion, inquiry: Inquiry, *, coming: bool = False) -> bool:
@@ -129,7 +129,7 @@ def _in_time(dated: PartialDate | None, criterion: Criterion, inquiry: Inquiry, 
     if criterion.since is None:
         return True
     began = newest_onset(inquiry.ask(criterion.since).entries)
-    return began is None or dated.last_day >= began.first_day
+    return criterion.undated_since_counts if began is None else dated.last_day >= began.first_day
 
 
 def _recent(dated: PartialDate, days: float, inquiry: Inquiry, *, coming: bool) -> bool:

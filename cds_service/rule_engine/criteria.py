@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from cds_service.derive.findings import Finding
 from cds_service.derive.risk_domains import age_in_years
+from cds_service.derive.steroid_exposure import SteroidExposure
 from cds_service.derive.strength import strength_falls
 from cds_service.record import ConditionEntry, SourceName
 from cds_service.rule_engine import care
@@ -87,6 +88,8 @@ def _steroid(criterion: Criterion) -> Ask:
         current, ended = criterion.current_within_days, criterion.ended_within_days
         return (
             (criterion.steroid_level_at_least is None or exposure.level >= criterion.steroid_level_at_least)
+            and (criterion.steroid_level_at_most is None or exposure.level <= criterion.steroid_level_at_most)
+            and (criterion.steroid_is_certain is None or criterion.steroid_is_certain is not _is_uncertain(exposure))
             and (
                 criterion.fluorinated_days_at_least is None
                 or exposure.fluorinated_days >= criterion.fluorinated_days_at_least
@@ -100,6 +103,10 @@ def _steroid(criterion: Criterion) -> Ask:
         return FALSE if inquiry.medications_seen() else Verdict(None, missing=(MEDICATIONS,))
 
     return ask
+
+
+def _is_uncertain(exposure: SteroidExposure) -> bool:
+    return exposure.is_uncertain or exposure.dose_unknown
 
 
 def _age(criterion: Criterion) -> Ask:
@@ -133,7 +140,7 @@ def _rule_fired(criterion: Criterion) -> Ask:
         answers = [inquiry.earlier[name].status for name in names if name in inquiry.earlier]
         if Status.FIRED in answers:
             return TRUE
-        return Verdict(None) if Status.UNKNOWN in answers else FALSE
+        return Verdict(None, missing=names) if Status.UNKNOWN in answers else FALSE
 
     return ask
 

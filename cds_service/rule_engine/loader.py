@@ -16,7 +16,7 @@ from cds_service.derive.steroid_knowledge import SteroidKnowledge
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.code_tables import CodeTables, load_code_tables
 from cds_service.rule_engine.model import Criterion, Rule
-from cds_service.rule_engine.rulebook import Ask, CompiledRule, RuleBook, compile_gates, compile_rule, in_asking_order
+from cds_service.rule_engine.rulebook import CompiledRule, Gates, RuleBook, compile_gates, compile_rule, in_asking_order
 from cds_service.rule_engine.tier import TierKnowledge
 from cds_service.rule_engine.written import convert, line_of, read_struct, read_toml
 
@@ -70,7 +70,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
     gates = _read_gates(gates_file, known, kinds)
     compiled_gates = compile_gates(gates, measured)
     rules = [
-        _compile(path, _read_rule(path, known, kinds, orders), compiled_gates, measured)
+        _compile(path, _read_rule(path, known, kinds, orders), (compiled_gates, gates), measured)
         for path in sorted(folder.glob("*/rule.toml"))
     ]
     _refuse_overlaps(folder, rules)
@@ -119,10 +119,20 @@ def _read_rule(path: Path, known: frozenset[str], kinds: frozenset[str], orders:
     rule = convert(path, tables, Rule)
     if rule.id != path.parent.name:
         raise RuleFileError(path, line_of(path, "id"), f"the id must be the folder's name, {path.parent.name!r}")
+    for summary in (rule.summary, *(fires.summary for fires in rule.fires if fires.summary)):
+        _refuse_placeholder(path, summary)
     for offer in rule.offers:
         if offer.order not in orders:
             raise RuleFileError(path, line_of(path, offer.order), f"orders.toml has no order {offer.order!r}")
     return rule
+
+
+def _refuse_placeholder(path: Path, summary: str) -> None:
+    try:
+        summary.format(steroid_dose="")
+    except (KeyError, IndexError, ValueError) as error:
+        problem = f"a summary may hold {{steroid_dose}} and no other braces: {summary!r}"
+        raise RuleFileError(path, line_of(path, "summary"), problem) from error
 
 
 def _refuse_unknown_names(
@@ -157,7 +167,7 @@ def _refuse_unknown_sets(
                 raise RuleFileError(path, line_of(path, one), f"no value set is called {one!r}")
 
 
-def _compile(path: Path, rule: Rule, gates: Mapping[str, Ask], measured: frozenset[str]) -> CompiledRule:
+def _compile(path: Path, rule: Rule, gates: Gates, measured: frozenset[str]) -> CompiledRule:
     try:
         return compile_rule(rule, gates, measured)
     except ValueError as error:

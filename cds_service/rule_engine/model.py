@@ -44,6 +44,8 @@ class Criterion(_Written, frozen=True, kw_only=True):
     planned_for: tuple[str, ...] = ()
     strength_fall: bool = False
     steroid_level_at_least: int | None = None
+    steroid_level_at_most: int | None = None
+    steroid_is_certain: bool | None = None
     fluorinated_days_at_least: int | None = None
     age_at_least: int | None = None
     age_below: int | None = None
@@ -68,11 +70,13 @@ class Criterion(_Written, frozen=True, kw_only=True):
     newer_than: str | None = None
     unless_known_at_site: str | None = None
     since: str | None = None
+    undated_since_counts: bool = False
     since_steroid_start: bool = False
     not_taken_by: tuple[str, ...] = ()
     setting: tuple[str, ...] = ()
     ordered_counts: bool = True
     only_ordered: bool = False
+    booked_only: bool = False
     open_now: bool = False
     current_within_days: int | None = None
     ended_within_days: int | None = None
@@ -235,7 +239,10 @@ class OfferedOrder(msgspec.Struct, frozen=True, gc=False):
 
 
 class Assessment(msgspec.Struct, frozen=True, gc=False):
-    """The answer of one rule for one patient. Card fields are filled only when it fired."""
+    """The answer of one rule for one patient. Card fields are filled only when it fired.
+
+    ``facts`` are those of the branch that speaks, ``grounds`` those of every branch that holds: what a snooze looks at.
+    """
 
     rule: Rule
     status: Status
@@ -245,6 +252,7 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
     summary: str = ""
     opening: str = ""
     facts: tuple[Fact, ...] = ()
+    grounds: tuple[Fact, ...] = ()
     missing: tuple[str, ...] = ()
     offers: tuple[OfferedOrder, ...] = ()
     advice: tuple[str, ...] = ()

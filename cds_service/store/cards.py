@@ -79,7 +79,10 @@ class Store:
         return PatientMemory(self._calls, self.fingerprint, client, self.fingerprint(fhir_base, patient_id))
 
     def note_shown(self, client: str, patient: str, cards: Sequence[ShownCard], shown_at: datetime) -> None:
-        """Keep the cards of one answer, before it is given. ``patient`` is the fingerprint of its memory."""
+        """Keep the cards of one answer, before it is given. ``patient`` is the fingerprint of its memory.
+
+        Raises StoreUnavailable when the database cannot be written within 0.2 s.
+        """
         if not cards:
             return
         rows = [
@@ -95,7 +98,7 @@ class Store:
             }
             for card in cards
         ]
-        with database.writing(self._calls) as connection:
+        with database.or_unavailable(), database.writing(self._calls) as connection:
             connection.execute(_NOTE_SHOWN, rows)
 
     def record_feedback(self, client: str, items: Sequence[FeedbackItem], received_at: datetime) -> dict[str, int]:
@@ -104,7 +107,7 @@ class Store:
         Counts what was ``stored``, what was ``repeated`` and had no effect, and what was about a card ``unknown`` to
         this client (P-22).
         """
-        with database.writing(self._engine) as connection:
+        with database.or_unavailable(), database.writing(self._engine) as connection:
             shown = _suggestions_of_cards(connection, client, {item.card for item in items})
             known = [item for item in items if item.card in shown]
             rows = [self._row(client, item, shown[item.card], received_at) for item in known]

@@ -13,12 +13,12 @@ from typing import Any, Literal
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from cds_service.errors import SettingsError
+from cds_service.errors import SettingsError, StoreUnavailable
 
-BUSY_TIMEOUT_MS = 5000
+BUSY_TIMEOUT_MS = {"FULL": 5000, "NORMAL": 200}  # feedback may wait for a writer, a call may not (P-10)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x41435244  # any number of our own: PostgreSQL's advisory lock while tables change
 
@@ -54,6 +54,15 @@ def open_engine(url: URL, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> En
 
 
 @contextmanager
+def or_unavailable() -> Iterator[None]:
+    """Any trouble of the database as StoreUnavailable, without its words: they may hold values."""
+    try:
+        yield
+    except SQLAlchemyError:
+        raise StoreUnavailable("The store cannot be used now.") from None
+
+
+@contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that holds the right to write from its first statement, committed at the end.
 
@@ -82,7 +91,9 @@ def _open_sqlite(url: URL, synchronous: str) -> Engine:
     else:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600, exist_ok=True)
-        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, pool_size=16, max_overflow=16)
+        engine = create_engine(
+            url, connect_args={"timeout": BUSY_TIMEOUT_MS[synchronous] / 1000}, pool_size=16, max_overflow=16
+        )
     event.listen(engine, "connect", functools.partial(_set_up_sqlite, synchronous))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -93,7 +104,7 @@ def _set_up_sqlite(synchronous: str, connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver starts no transactions by itself: _begin_sqlite does
     for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS[synchronous]}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Engine, bindparam, select
 
 from cds_service.cds_hooks.feedback import Outcome
+from cds_service.store.connection import or_unavailable
 from cds_service.store.schema import cards_shown, feedback
 
 
@@ -47,14 +48,14 @@ class PatientMemory:
 
     @cached_property
     def _answers(self) -> dict[str, Answer]:
-        with self._engine.connect() as connection:
+        with or_unavailable(), self._engine.connect() as connection:
             rows = connection.execute(_ANSWERS, self._whose).all()
         # Oldest first: a later answer replaces an earlier one.
         return {mark: answer_of(row) for row in rows for mark in _marks(row.evidence)}
 
     @cached_property
     def _first_shown(self) -> dict[str, datetime]:
-        with self._engine.connect() as connection:
+        with or_unavailable(), self._engine.connect() as connection:
             rows = connection.execute(_SHOWN, self._whose).all()
         # Newest first: the oldest stays.
         return {mark: row.shown_at for row in rows for mark in _marks(row.evidence)}

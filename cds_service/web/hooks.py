@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from flask import Blueprint, Response, g, request
+from gunicorn.http.errors import ParseException
 
 from cds_service.cds_hooks.discovery import SERVICE_ID
 from cds_service.cds_hooks.feedback import MAX_BYTES, FeedbackItem, parse_feedback
@@ -107,7 +108,10 @@ def _read_exactly(length: int) -> bytes:
 def _read_chunks(limit: int) -> bytes:
     """A body without a length. Werkzeug would cut it at the limit, so one byte more is asked for (T13)."""
     request.max_content_length = limit + 1
-    body = request.get_data(cache=False)
+    try:
+        body = request.get_data(cache=False)
+    except (OSError, ParseException):  # gunicorn's words for chunks that are none (P-13)
+        raise BadRequest("The chunks of the body cannot be read.") from None
     if len(body) > limit:
         raise TooLarge(_TOO_LARGE)
     return body

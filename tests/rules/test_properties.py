@@ -54,6 +54,12 @@ def evaluation_of(resources: list[Resource], **states: SourceState) -> Evaluatio
     return evaluate(KNOWLEDGE.rules, gather_facts(record, KNOWLEDGE, AS_OF))
 
 
+def is_louder(after: tuple[str, str | None], before: tuple[str, str | None]) -> bool:
+    """An exception that cannot be checked no longer lowers a card."""
+    order = [None, "info", "warning", "critical"]
+    return after[0] == before[0] == "fired" and order.index(after[1]) > order.index(before[1])
+
+
 def copies(resources: list[Resource], change: Resource) -> list[Resource]:
     """Each Condition once more, under another id, with ``change`` laid over it."""
     changed = []
@@ -123,7 +129,7 @@ def test_another_patients_resources_add_nothing(case: Case) -> None:
     before, after = answers(resources_of(case)), answers(resources_of(case) + everyone)
     for rule, answer in after.items():
         if before[rule][0] != "suppressed":  # a reason to stay silent that cannot be checked does not silence
-            assert answer == before[rule] or answer == ("unknown", None)
+            assert answer == before[rule] or answer == ("unknown", None) or is_louder(answer, before[rule])
 
 
 @given(data=st.data())
@@ -159,7 +165,7 @@ def test_an_incomplete_source_never_hides_what_was_found(case: Case) -> None:
     before, after = answers(resources), answers(resources, **everything)
     for rule, (was, indicator) in before.items():
         if was == "fired" and indicator != "info":
-            assert after[rule] == (was, indicator), rule
+            assert after[rule] == (was, indicator) or is_louder(after[rule], (was, indicator)), rule
 
 
 @given(data=st.data())

@@ -8,7 +8,7 @@ from cds_service.coding import NO_SETS
 from cds_service.fhir.datatypes import Concept
 from cds_service.fhir.reading.codes import DISPLAY_LIMIT
 from cds_service.fhir.reading.identity import reference_of
-from cds_service.fhir.reading.reading import AHEAD, NO_KNOWN_CODE, Reading
+from cds_service.fhir.reading.reading import AHEAD, NO_KNOWN_CODE, NOT_TO_BE_DONE, Reading
 from cds_service.fhir.resources import CarePlan, DiagnosticReport, PlannedDetail, Procedure, ServiceRequest
 from cds_service.record import ActivityEntry
 
@@ -65,8 +65,8 @@ def read_order(resource: ServiceRequest, full_url: str | None, reading: Reading)
             reading.notes.set_aside(resource, full_url, NO_KNOWN_CODE)
         return ()
     date = clock.read(resource.authored_on)
-    if clock.is_ahead(date):
-        reading.notes.set_aside(resource, full_url, AHEAD)
+    if clock.is_ahead(date) or resource.do_not_perform:
+        reading.notes.set_aside(resource, full_url, NOT_TO_BE_DONE if resource.do_not_perform else AHEAD)
         return ()
     coding, display = codes.identity(resource.code)
     entry = ActivityEntry(

@@ -7,7 +7,7 @@ import msgspec
 from cds_service.fhir.datatypes import Concept
 from cds_service.fhir.reading.codes import DISPLAY_LIMIT
 from cds_service.fhir.reading.identity import reference_of
-from cds_service.fhir.reading.reading import AHEAD, NO_KNOWN_CODE, Reading
+from cds_service.fhir.reading.reading import AHEAD, NO_KNOWN_CODE, STATUS_NOT_KNOWN, Reading
 from cds_service.fhir.resources import Condition, FamilyMemberHistory
 from cds_service.partial_date import PartialDate
 from cds_service.record import ConditionEntry, FamilyHistoryEntry
@@ -34,12 +34,15 @@ def read_condition(resource: Condition, full_url: str | None, reading: Reading) 
         reading.notes.set_aside(resource, full_url, AHEAD)
         return ()
     coding, display = codes.identity(resource.code)
+    clinical_status = _status(resource.clinical_status, _CLINICAL)
+    if clinical_status is not None and clinical_status not in _CLINICAL:
+        reading.notes.set_aside(resource, full_url, STATUS_NOT_KNOWN)
     entry = ConditionEntry(
         reference=reference_of(resource, full_url),
         sets=sets,
         coding=coding,
         display=display,
-        clinical_status=_status(resource.clinical_status, _CLINICAL),
+        clinical_status=clinical_status,
         verification_status=_status(resource.verification_status, _VERIFICATION),
         onset=onset,
         onset_is_text=onset is None and bool(resource.onset_string),

@@ -15,6 +15,8 @@ from cds_service.partial_date import PartialDate
 AHEAD = "dated-in-the-future"
 NO_KNOWN_CODE = "no-known-code"
 NO_VALUE = "no-value"
+NOT_TO_BE_DONE = "not-to-be-done"
+STATUS_NOT_KNOWN = "status-not-known"  # the entry is kept: a status that says nothing closes nothing
 DATE_NOT_READABLE = "date-not-readable"
 
 

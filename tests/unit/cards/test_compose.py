@@ -310,12 +310,22 @@ def test_a_snoozed_rule_leaves_its_card_to_the_others(deck: CardDeck) -> None:
 
 
 def test_a_carried_rule_goes_with_its_card(deck: CardDeck) -> None:
+    """The answer to a card answers every rule on it."""
     memory = FakeMemory()
     both = evaluation(fired("R16", "vitamin-d", indicator="info"), carried_r08())
-    memory.answered(both, "r16", reason="will-monitor", at=AS_OF - timedelta(days=2))
+    for rule_id in ("r16", "r08"):
+        memory.answered(both, rule_id, reason="will-monitor", at=AS_OF - timedelta(days=2))
     answer = compose(both, deck, memory, CONTEXT)
     assert answer.cards == ()
     assert answer.notes == dict.fromkeys(("r16", "r08"), ("suppressed", "snoozed until 2026-12-25"))
+
+
+def test_new_evidence_of_a_carried_rule_is_shown_although_its_card_is_snoozed(deck: CardDeck) -> None:
+    """C5: R16 was answered before the weakness was recorded that R08 rests on."""
+    memory = FakeMemory()
+    both = evaluation(fired("R16", "vitamin-d", indicator="info"), carried_r08())
+    memory.answered(both, "r16", reason="will-monitor", at=AS_OF - timedelta(days=2))
+    assert leads(compose(both, deck, memory, CONTEXT)) == ["r08"]
 
 
 def test_without_a_store_nothing_is_snoozed(deck: CardDeck) -> None:
