@@ -11,9 +11,11 @@ import click
 
 from cds_service.cards.knowledge import CardDeck, load_deck
 from cds_service.cases import Case, load_cases
+from cds_service.cli.coverage import coverage_page
+from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import names_in
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
-from cds_service.rule_engine.model import Criterion, Rule
+from cds_service.rule_engine.model import Rule
 from cds_service.settings import Settings
 
 NOT_CURRENT = 1
@@ -56,7 +58,7 @@ def rules_page(folder: Path) -> str:
     return "\n".join(parts) + "\n"
 
 
-PAGES: Mapping[str, Callable[[Path], str]] = {"rules.md": rules_page}
+PAGES: Mapping[str, Callable[[Path], str]] = {"rules.md": rules_page, "coverage.md": coverage_page}
 
 
 def _overview(knowledge: Knowledge) -> Iterator[str]:
@@ -133,8 +135,10 @@ def _words(name: str) -> str:
 def _used(rule: Rule, criteria: Mapping[str, Criterion]) -> list[str]:
     """Every criterion that the rule's expressions reach, in reading order."""
     found: dict[str, None] = {}
-    waiting = [f.when for f in rule.fires] + [f.unless for f in rule.fires if f.unless] + [s.when for s in rule.suppressed]
-    waiting += [text for o in (*rule.offers, *rule.advice) if (text := o.when)]
+    waiting = (
+        [f.when for f in rule.fires] + [f.unless for f in rule.fires if f.unless] + [s.when for s in rule.suppressed]
+    )
+    waiting += [o.when for o in rule.offers if o.when] + [a.when for a in rule.advice if a.when]
     while waiting:
         for name in sorted(names_in(waiting.pop(0))):
             if name not in found:
