@@ -53,7 +53,7 @@ class ValueSets:
     """Which value sets a code belongs to: by exact code, or by declared prefix for ICD-10-CM (trap 1: G35 is G35.A-D).
 
     ``exact`` maps a Coding to the names of its sets; ``prefixes`` maps a system to pairs of dotless prefix and names.
-    Answers are remembered, because charts repeat the same codes.
+    ``known_systems`` are further systems whose codes we would know. Answers are remembered: charts repeat codes.
     """
 
     def __init__(
@@ -61,11 +61,13 @@ class ValueSets:
         exact: Mapping[Coding, frozenset[str]],
         prefixes: Mapping[str, Iterable[tuple[str, frozenset[str]]]],
         system_aliases: Mapping[str, str],
+        known_systems: Iterable[str] = (),
     ) -> None:
         self._prefixes = {system: tuple(pairs) for system, pairs in prefixes.items()}
         self._exact = {self._key(*coding): names for coding, names in exact.items()}
         self._aliases = dict(system_aliases)
-        self.known_systems = frozenset({c.system for c in exact} | set(self._prefixes) | set(system_aliases))
+        systems = {c.system for c in exact} | set(self._prefixes)
+        self.known_systems = frozenset(systems | set(system_aliases) | set(known_systems))
         self._memo: dict[tuple[str, str], frozenset[str]] = {}
 
     def of(self, system: str, code: str) -> frozenset[str]:

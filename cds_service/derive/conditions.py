@@ -9,8 +9,8 @@ from cds_service.partial_date import PartialDate
 from cds_service.record import ConditionEntry
 
 ACTIVE = frozenset({"active", "recurrence", "relapse"})
+CLOSED = frozenset({"inactive", "remission", "resolved"})
 NEVER = frozenset({"refuted", "entered-in-error"})
-UNSURE = frozenset({"unconfirmed", "provisional", "differential"})
 ENCOUNTER_DIAGNOSIS_DAYS = 180
 JUST_RECORDED_HOURS = 48
 
@@ -23,12 +23,12 @@ def counts(entry: ConditionEntry) -> bool:
 def is_active(entry: ConditionEntry, as_of: datetime) -> bool:
     """activeC: active, recurrence or relapse, not refuted, not abated (G1, G2).
 
-    Without a clinicalStatus an encounter diagnosis counts for 180 days from its recording; any other entry counts,
-    because silence about a problem that nobody closed is the greater harm.
+    Without a clinicalStatus that FHIR knows an encounter diagnosis counts for 180 days from its recording; any other
+    entry counts, because silence about a problem that nobody closed is the greater harm.
     """
     if not counts(entry) or entry.abated:
         return False
-    if entry.clinical_status is not None:
+    if entry.clinical_status in ACTIVE or entry.clinical_status in CLOSED:
         return entry.clinical_status in ACTIVE
     if not entry.encounter_diagnosis:
         return True
@@ -36,8 +36,8 @@ def is_active(entry: ConditionEntry, as_of: datetime) -> bool:
 
 
 def is_confirmed(entry: ConditionEntry) -> bool:
-    """confC: confirmed, or nothing said about it (G3)."""
-    return entry.verification_status not in UNSURE and counts(entry)
+    """confC: confirmed, or nothing said about it (G3). A word that FHIR does not know confirms nothing."""
+    return entry.verification_status in (None, "confirmed")
 
 
 def stand_in_date(entry: ConditionEntry, as_of: datetime, *, red_flag: bool) -> PartialDate | None:

@@ -19,15 +19,21 @@ def strength_falls(record: PatientRecord, knowledge: FindingKnowledge, as_of: da
         ("mrc-grade", knowledge.strength_fall_grade),
     ):
         for series in _series(record, name, as_of).values():
-            latest = series[-1]
-            found += [
-                part
-                for earlier in series[:-1]
-                if _days_between(earlier, latest) <= knowledge.strength_fall_days
-                and (earlier.value or 0) - (latest.value or 0) >= fall
-                for part in (earlier, latest)
-            ][:2]
+            found += _fall_in(series, fall, knowledge.strength_fall_days, as_of)
     return found
+
+
+def _fall_in(series: list[ObservationEntry], fall: float, days: int, as_of: datetime) -> list[ObservationEntry]:
+    """The newest fall that ended in the last 28 days and has not recovered since."""
+    latest = series[-1].value or 0
+    for later in reversed(series):
+        if later.effective is None or not later.effective.within_days(RECENT_DAYS, as_of):
+            break
+        for earlier in series[: series.index(later)]:
+            lost = (earlier.value or 0) - (later.value or 0) >= fall and (earlier.value or 0) - latest >= fall
+            if lost and _days_between(earlier, later) <= days:
+                return [earlier, later]
+    return []
 
 
 def _series(

@@ -18,6 +18,7 @@ PERFORMED = {
 }
 ORDER_COUNTS = frozenset({"active", "on-hold", "completed"})
 ORDER_OPEN = frozenset({"active", "on-hold"})
+ORDER_INTENTS = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order", None})
 VISIT_NEVER = frozenset({"cancelled", "entered-in-error", "noshow", "planned", "proposed", "waitlist"})
 STAY_OVER = frozenset({"finished", "unknown"})
 APPOINTMENT_COMING = frozenset({"booked", "pending", "arrived", "checked-in", "fulfilled"})
@@ -31,8 +32,13 @@ def is_performed(entry: ActivityEntry) -> bool:
 
 
 def is_ordered(entry: ActivityEntry) -> bool:
-    """A ServiceRequest that counts: active, on hold or completed; never draft, revoked or entered in error."""
-    return entry.resource_type == "ServiceRequest" and entry.status in ORDER_COUNTS
+    """A ServiceRequest that counts: an order, active, on hold or completed; never a proposal, draft or revoked one."""
+    return entry.resource_type == "ServiceRequest" and entry.status in ORDER_COUNTS and entry.intent in ORDER_INTENTS
+
+
+def is_open_order(entry: ActivityEntry) -> bool:
+    """An order that still has to be carried out."""
+    return is_ordered(entry) and entry.status in ORDER_OPEN
 
 
 def _is_planned(entry: ActivityEntry) -> bool:
@@ -62,7 +68,7 @@ def done(criterion: Criterion) -> Ask:
 def _counts_as_done(criterion: Criterion) -> Callable[[ActivityEntry], bool]:
     """Open orders count if ``ordered_counts``; completed ones also with ``completed_order_counts`` (B-96)."""
     if criterion.only_ordered:
-        return lambda entry: entry.resource_type == "ServiceRequest" and entry.status in ORDER_OPEN
+        return is_open_order
     if criterion.ordered_counts:
         return lambda entry: is_performed(entry) or is_ordered(entry)
     if criterion.completed_order_counts:
@@ -91,6 +97,8 @@ def visit(criterion: Criterion) -> Ask:
 
 
 def _happened(entry: VisitEntry, criterion: Criterion) -> bool:
+    if criterion.booked_only and entry.resource_type != "Appointment":
+        return False
     if entry.resource_type == "Appointment":
         return criterion.ordered_counts and entry.status in APPOINTMENT_COMING
     return entry.status not in VISIT_NEVER
@@ -120,11 +128,7 @@ def planned_for(criterion: Criterion) -> Ask:
     sets = frozenset(criterion.planned_for)
 
     def ask(inquiry: Inquiry) -> Verdict:
-        orders = [
-            a
-            for a in inquiry.record.activities
-            if a.resource_type == "ServiceRequest" and a.status in ORDER_OPEN and not sets.isdisjoint(a.reason_sets)
-        ]
+        orders = [a for a in inquiry.record.activities if is_open_order(a) and not sets.isdisjoint(a.reason_sets)]
         booked = [
             v
             for v in inquiry.record.visits
@@ -159,10 +163,10 @@ def plan(criterion: Criterion) -> Ask:
 
 def _active_referral(entry: ActivityEntry, criterion: Criterion, inquiry: Inquiry) -> bool:
     """An order that is still active counts whenever authored (B-73) or for ``open_order_days`` (B-89, B-94)."""
-    if entry.resource_type != "ServiceRequest" or entry.status not in ORDER_OPEN:
+    if not is_open_order(entry):
         return False
     if criterion.order_since and criterion.since is not None:
-        return entry.date is not None and not_before(entry.date, criterion.since, inquiry)
+        return entry.date is not None and not_before(entry.date, criterion, inquiry)
     days = criterion.open_order_days
     return days is None or (entry.date is not None and entry.date.within_days(days, inquiry.as_of))
 
@@ -172,7 +176,7 @@ def _seen_in_time(dated: PartialDate | None, criterion: Criterion, inquiry: Inqu
         return False
     if criterion.within_days is not None and not _recent(dated, criterion.within_days, inquiry, coming=coming):
         return False
-    if criterion.since is not None and not not_before(dated, criterion.since, inquiry):
+    if criterion.since is not None and not not_before(dated, criterion, inquiry):
         return False
     return criterion.before is None or just_before(dated, criterion, inquiry)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -19,6 +20,7 @@ SPECIALTY_COLUMNS = ("set", "text")
 PRODUCT_COLUMNS = (
     "system", "code", "display", "ingredient", "strength_mg", "unit", "form", "systemic", "verified_by", "note",
 )  # fmt: skip
+K = TypeVar("K")
 SYSTEMIC = {"yes": True, "no": False, "uncertain": None}
 
 
@@ -79,10 +81,12 @@ def load_code_tables(rules: Path, steroids: SteroidKnowledge, order_keys: Mappin
     for coding, name in order_keys.items():
         sets.add(name, coding, prefix=False)
     aliases = read_toml(rules / "code_systems.toml")["aliases"]
+    asked = _sets_asked_about(rules, entries) | frozenset(order_keys.values())
     value_sets = ValueSets(
-        sets.exact,
-        {system: tuple(pairs.items()) for system, pairs in sets.prefixes.items()},
+        _only(asked, sets.exact),
+        {system: tuple(_only(asked, pairs).items()) for system, pairs in sets.prefixes.items()},
         msgspec.convert(aliases, dict[str, str]),
+        known_systems={coding.system for codings in sets.codings.values() for coding in codings},
     )
     vocabulary = Vocabulary(
         value_sets=value_sets,
@@ -98,6 +102,17 @@ def load_code_tables(rules: Path, steroids: SteroidKnowledge, order_keys: Mappin
         },
     )
     return CodeTables(vocabulary, entries, sets.codings)
+
+
+def _sets_asked_about(rules: Path, entries: Mapping[str, ValueSetEntry]) -> frozenset[str]:
+    """The value sets that any other file names: what no rule asks about need not be read from a chart."""
+    files = [path for path in rules.rglob("*.toml") if path.name not in ("value_sets.toml", "cases.toml")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return frozenset(name for name in entries if f'"{name}"' in text)
+
+
+def _only(asked: frozenset[str], members: Mapping[K, frozenset[str]]) -> dict[K, frozenset[str]]:
+    return {key: kept for key, names in members.items() if (kept := names & asked)}
 
 
 def _value_set_entries(rules: Path) -> dict[str, ValueSetEntry]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from cds_service.derive.age import age_in_years
 from cds_service.derive.findings import Finding
+from cds_service.derive.steroid_exposure import SteroidExposure
 from cds_service.derive.strength import strength_falls
 from cds_service.record import ConditionEntry, SourceName
 from cds_service.rule_engine import body_weight, care, courses
-from cds_service.rule_engine.criterion import Criterion, Indicator, names_asked, rules_named
+from cds_service.rule_engine.criterion import (
+    Criterion,
+    Indicator,
+)
 from cds_service.rule_engine.expression import FALSE, TRUE, joined
 from cds_service.rule_engine.inquiry import MEDICATIONS, Inquiry, course_fact
 from cds_service.rule_engine.model import Status, Verdict
@@ -21,34 +23,6 @@ from cds_service.rule_engine.selection import narrowings, status_filter
 
 Ask = Callable[[Inquiry], Verdict]
 BIRTH_DATE = "birthDate"
-
-
-class Compiler:
-    """Compiles criteria. Those of the same wording that depend on nothing else of their rule become one question."""
-
-    def __init__(self, measured_kinds: frozenset[str]) -> None:
-        self._measured_kinds = measured_kinds
-        self._questions: dict[bytes, Ask] = {}
-
-    def compile(self, criterion: Criterion) -> Ask:
-        """The function of a criterion. Raises ValueError unless it asks exactly one thing."""
-        if names_asked(criterion) or rules_named(criterion):
-            return compile_criterion(criterion, self._measured_kinds)
-        wording = msgspec.json.encode(msgspec.structs.replace(criterion, says=""))
-        if wording not in self._questions:
-            self._questions[wording] = _asked_once(compile_criterion(criterion, self._measured_kinds))
-        return self._questions[wording]
-
-
-def _asked_once(question: Ask) -> Ask:
-    def ask(inquiry: Inquiry) -> Verdict:
-        answers = inquiry.remembered.answers
-        answer = answers.get(question)
-        if answer is None:
-            answer = answers[question] = question(inquiry)
-        return answer
-
-    return ask
 
 
 def compile_criterion(criterion: Criterion, measured_kinds: frozenset[str]) -> Ask:
@@ -129,6 +103,8 @@ def _steroid(criterion: Criterion) -> Ask:
         current, ended = criterion.current_within_days, criterion.ended_within_days
         return (
             (criterion.steroid_level_at_least is None or exposure.level >= criterion.steroid_level_at_least)
+            and (criterion.steroid_level_at_most is None or exposure.level <= criterion.steroid_level_at_most)
+            and (criterion.steroid_is_certain is None or criterion.steroid_is_certain is not _is_uncertain(exposure))
             and (
                 criterion.fluorinated_days_at_least is None
                 or exposure.fluorinated_days >= criterion.fluorinated_days_at_least
@@ -142,6 +118,10 @@ def _steroid(criterion: Criterion) -> Ask:
         return FALSE if inquiry.medications_seen() else Verdict(None, missing=(MEDICATIONS,))
 
     return ask
+
+
+def _is_uncertain(exposure: SteroidExposure) -> bool:
+    return exposure.is_uncertain or exposure.dose_unknown
 
 
 def _age(criterion: Criterion) -> Ask:
@@ -175,7 +155,7 @@ def _rule_answered(names: tuple[str, ...], wanted: frozenset[Status], indicator:
             return TRUE
         missing = tuple(name for answer in answers if answer.status is Status.UNKNOWN for name in answer.missing)
         unknown = any(answer.status is Status.UNKNOWN for answer in answers)
-        return Verdict(None, missing=tuple(dict.fromkeys(missing))) if unknown else FALSE
+        return Verdict(None, missing=tuple(dict.fromkeys(missing)) or names) if unknown else FALSE
 
     return ask
 

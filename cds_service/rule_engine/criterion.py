@@ -35,6 +35,8 @@ class Criterion(Written, frozen=True, kw_only=True):
     planned_for: tuple[str, ...] = ()
     strength_fall: bool = False
     steroid_level_at_least: int | None = None
+    steroid_level_at_most: int | None = None
+    steroid_is_certain: bool | None = None
     fluorinated_days_at_least: int | None = None
     age_at_least: int | None = None
     age_below: int | None = None
@@ -111,6 +113,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     newer_than: str | None = None
     unless_known_at_site: str | None = None
     since: str | None = None
+    undated_since_counts: bool = False
     before: str | None = None
     at_most_days_before: float | None = None
     near: str | None = None
@@ -124,6 +127,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     setting: tuple[str, ...] = ()
     ordered_counts: bool = True
     only_ordered: bool = False
+    booked_only: bool = False
     completed_order_counts: bool = False
     care_plan_counts: bool = False
     open_order_days: int | None = None
@@ -158,3 +162,20 @@ def names_asked(criterion: Criterion) -> tuple[str, ...]:
         criterion.at,
     )
     return (*(name for name in related if name is not None), *criterion.points, *criterion.minus)
+
+
+_NEEDED = ("same_limb_as", "since", "before", "near", "recorded_after", "same_finding_as", "at")
+_ANY_PERCENT = 1e9
+
+
+def names_needed(criterion: Criterion) -> tuple[str, ...]:
+    """The criteria that must have found something for this one to hold."""
+    return tuple(name for field in _NEEDED if (name := getattr(criterion, field)) is not None)
+
+
+def without_relations(criterion: Criterion) -> Criterion:
+    """A criterion that holds wherever this one could, whatever ``names_needed`` would find."""
+    loose = msgspec.structs.replace(criterion, order_since=False, **dict.fromkeys(_NEEDED))
+    if criterion.trend:
+        return msgspec.structs.replace(loose, better_by=None, not_better_by=_ANY_PERCENT)
+    return loose

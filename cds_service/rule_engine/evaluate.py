@@ -8,7 +8,7 @@ import msgspec
 
 from cds_service.derive.age import age_in_years
 from cds_service.derive.findings import Finding
-from cds_service.rule_engine.expression import FALSE
+from cds_service.rule_engine.expression import FALSE, names_in
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import INDICATOR_RANK, Assessment, Evaluation, Facts, OfferedOrder, Status, Verdict
 from cds_service.rule_engine.rulebook import CompiledFires, CompiledRule, RuleBook
@@ -21,7 +21,7 @@ def evaluate(book: RuleBook, facts: Facts) -> Evaluation:
     """The answer of every rule, in the order of the rule numbers, and the tier that the facts reach (section 6)."""
     if facts.record.deceased:
         dead = tuple(Assessment(c.rule, Status.SUPPRESSED, "deceased") for c in book.by_number)
-        return Evaluation(facts, "0", "", dead)
+        return Evaluation(facts, "0", book.tiers.deceased, dead)
     gates = Inquiry(facts, book.gates)
     answers: dict[str, Assessment] = {}
     for compiled in book.in_order:
@@ -40,6 +40,8 @@ def _assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
     if branch is None:
         if missing:
             return Assessment(compiled.rule, Status.UNKNOWN, _could_not(missing), missing=missing)
+        if excepted := _exception(compiled, inquiry):
+            return Assessment(compiled.rule, Status.NOT_MET, excepted)
         return Assessment(
             compiled.rule, Status.NOT_MET, inquiry.why_not(compiled.rule, compiled.pattern, REASONS_NAMED)
         )
@@ -59,6 +61,15 @@ def _first_branch(compiled: CompiledRule, inquiry: Inquiry) -> tuple[CompiledFir
             if not exception.value:
                 return branch, verdict, (*missing, *exception.missing)
     return None, FALSE, tuple(dict.fromkeys(missing))
+
+
+def _exception(compiled: CompiledRule, inquiry: Inquiry) -> str | None:
+    """Which exception kept a pattern that holds from firing, in the words of its criteria."""
+    for branch in compiled.fires:
+        if branch.unless is not None and branch.when(inquiry.ask).value and branch.unless(inquiry.ask).value:
+            held = [name for name in names_in(branch.written.unless or "") if inquiry.ask(name).value]
+            return "excepted: " + "; ".join(compiled.says[name] for name in held)
+    return None
 
 
 def _blocked(compiled: CompiledRule, inquiry: Inquiry, verdict: Verdict) -> Assessment | None:
@@ -101,6 +112,7 @@ def _fired(
         summary=branch.written.summary or rule.summary,
         opening=branch.written.opening or rule.opening,
         facts=tuple(dict.fromkeys((*verdict.facts, *context))),
+        grounds=tuple(dict.fromkeys(fact for f in compiled.fires for fact in f.when(ask).facts)),
         missing=(*not_found, *dict.fromkeys(unseen)),
         offers=tuple(
             OfferedOrder(offer.order, preselect=bool(preselect and preselect(ask).value), second=offer.second)

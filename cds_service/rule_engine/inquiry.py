@@ -7,7 +7,7 @@ from itertools import islice
 
 from cds_service.derive.findings import Finding
 from cds_service.derive.measurements import Measurement
-from cds_service.derive.steroid_exposure import Course
+from cds_service.derive.steroid_courses import DURATION_ASSUMED, Course
 from cds_service.partial_date import PartialDate
 from cds_service.record import (
     MEDICATION_SOURCES,
@@ -169,10 +169,10 @@ def _as_written(entry: ObservationEntry) -> str | None:
 
 def course_fact(course: Course) -> Fact:
     """The dated fact of one course of a steroid."""
-    daily = (
-        "dose not known" if course.peq_mg_per_day is None else f"{course.peq_mg_per_day:g} mg/day prednisone-equivalent"
-    )
-    return Fact(course.references[0], course.display, _code(course.coding), str(course.start), "since", daily)
+    mg = course.peq_mg_per_day
+    daily = "dose not known" if mg is None else f"{round(mg, 1):g} mg/day prednisone-equivalent"
+    since = "assumed-since" if DURATION_ASSUMED in course.flags else "since"
+    return Fact(course.references[0], course.display, _code(course.coding), str(course.start), since, daily)
 
 
 def _observed(entry: ObservationEntry, value: str | None, limit: str | None) -> Fact:

@@ -18,13 +18,14 @@ from cds_service.derive.units import UnitKnowledge
 from cds_service.derive.weight_knowledge import WeightKnowledge
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.code_tables import CodeTables, load_code_tables
-from cds_service.rule_engine.criteria import Compiler
+from cds_service.rule_engine.compiler import Compiler
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.model import Rule
 from cds_service.rule_engine.rulebook import (
     Ask,
     CompiledDomain,
     CompiledRule,
+    Gates,
     RuleBook,
     compile_domains,
     compile_gates,
@@ -105,7 +106,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
     compiler = Compiler(measured)
     compiled_gates = compile_gates(gates, compiler)
     rules = [
-        _compile(path, _read_rule(path, known, kinds, orders), compiled_gates, compiler)
+        _compile(path, _read_rule(path, known, kinds, orders), (compiled_gates, gates), compiler)
         for path in sorted(folder.glob("*/rule.toml"))
     ]
     _refuse_overlaps(folder, rules)
@@ -157,10 +158,20 @@ def _read_rule(path: Path, known: frozenset[str], kinds: frozenset[str], orders:
     rule = convert(path, tables, Rule)
     if rule.id != path.parent.name:
         raise RuleFileError(path, line_of(path, "id"), f"the id must be the folder's name, {path.parent.name!r}")
+    for summary in (rule.summary, *(fires.summary for fires in rule.fires if fires.summary)):
+        _refuse_placeholder(path, summary)
     for offer in rule.offers:
         if offer.order not in orders:
             raise RuleFileError(path, line_of(path, offer.order), f"orders.toml has no order {offer.order!r}")
     return rule
+
+
+def _refuse_placeholder(path: Path, summary: str) -> None:
+    try:
+        summary.format(steroid_dose="")
+    except (KeyError, IndexError, ValueError) as error:
+        problem = f"a summary may hold {{steroid_dose}} and no other braces: {summary!r}"
+        raise RuleFileError(path, line_of(path, "summary"), problem) from error
 
 
 def _refuse_unknown_names(
@@ -195,7 +206,7 @@ def _refuse_unknown_sets(folder: Path, named: Iterable[tuple[str, Iterable[str]]
                 raise RuleFileError(path, line_of(path, one), f"no value set is called {one!r}")
 
 
-def _compile(path: Path, rule: Rule, gates: Mapping[str, Ask], compiler: Compiler) -> CompiledRule:
+def _compile(path: Path, rule: Rule, gates: Gates, compiler: Compiler) -> CompiledRule:
     try:
         return compile_rule(rule, gates, compiler)
     except ValueError as error:

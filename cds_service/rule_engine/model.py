@@ -182,7 +182,10 @@ class OfferedOrder(msgspec.Struct, frozen=True, gc=False):
 
 
 class Assessment(msgspec.Struct, frozen=True, gc=False):
-    """The answer of one rule for one patient. Card fields are filled only when it fired."""
+    """The answer of one rule for one patient. Card fields are filled only when it fired.
+
+    ``facts`` are those of the branch that speaks, ``grounds`` those of every branch that holds: what a snooze looks at.
+    """
 
     rule: Rule
     status: Status
@@ -192,6 +195,7 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
     summary: str = ""
     opening: str = ""
     facts: tuple[Fact, ...] = ()
+    grounds: tuple[Fact, ...] = ()
     missing: tuple[str, ...] = ()
     offers: tuple[OfferedOrder, ...] = ()
     advice: tuple[str, ...] = ()

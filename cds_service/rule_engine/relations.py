@@ -30,17 +30,17 @@ def in_time(criterion: Criterion) -> InTime:
             return False
         if older is not None and not dated.older_than_days(older, inquiry.as_of):
             return False
-        return (since is None or not_before(dated, since, inquiry)) and (
+        return (since is None or not_before(dated, criterion, inquiry)) and (
             before is None or just_before(dated, criterion, inquiry)
         )
 
     return keep
 
 
-def not_before(dated: PartialDate, name: str, inquiry: Inquiry) -> bool:
-    """Not earlier than the newest entry of the criterion called ``name``; true where that has no date."""
-    began = newest_onset(inquiry.ask(name).entries)
-    return began is None or dated.last_day >= began.first_day
+def not_before(dated: PartialDate, criterion: Criterion, inquiry: Inquiry) -> bool:
+    """Not earlier than the newest entry of the criterion ``since``; where that is undated as the criterion says."""
+    began = newest_onset(inquiry.ask(criterion.since or "").entries)
+    return criterion.undated_since_counts if began is None else dated.last_day >= began.first_day
 
 
 def just_before(dated: PartialDate, criterion: Criterion, inquiry: Inquiry) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from cds_service.derive.risk_domains import DomainKnowledge
-from cds_service.rule_engine.criteria import Compiler
+from cds_service.rule_engine.compiler import Compiler
 from cds_service.rule_engine.criterion import Criterion, names_asked, rules_named
 from cds_service.rule_engine.expression import Expression, names_in, read_expression
 from cds_service.rule_engine.inquiry import Inquiry
@@ -17,6 +17,7 @@ from cds_service.rule_engine.model import Advice, Assessment, Facts, Fires, Offe
 from cds_service.rule_engine.tier import TierKnowledge
 
 Ask = Callable[[Inquiry], Verdict]
+Gates = tuple[Mapping[str, Ask], Mapping[str, Criterion]]  # compiled, and as written
 
 
 class CompiledFires(msgspec.Struct, frozen=True):
@@ -35,6 +36,7 @@ class CompiledRule(msgspec.Struct, frozen=True):
 
     rule: Rule
     criteria: Mapping[str, Ask]
+    says: Mapping[str, str]
     pattern: tuple[str, ...]
     fires: tuple[CompiledFires, ...]
     suppressed: tuple[tuple[Suppression, Expression], ...]
@@ -122,13 +124,13 @@ def _joined(expression: Expression) -> Ask:
     return lambda inquiry: expression(inquiry.ask)
 
 
-def compile_rule(rule: Rule, gates: Mapping[str, Ask], compiler: Compiler) -> CompiledRule:
-    """Compile one rule. Raises ValueError with the name of what is wrong."""
+def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
+    """Compile one rule beside the shared gates. Raises ValueError with the name of what is wrong."""
+    gates, gate_criteria = shared
     if twice := sorted(gates.keys() & rule.criteria.keys()):
         raise ValueError(f"criterion {twice[0]!r} is already a shared gate")
     known = frozenset(gates) | frozenset(rule.criteria)
     criteria = {**{name: _of_gates(name) for name in gates}, **_compile_criteria(rule.criteria, known, compiler)}
-    _refuse_unused(rule)
 
     def read(text: str) -> Expression:
         return read_expression(text, known)
@@ -137,15 +139,18 @@ def compile_rule(rule: Rule, gates: Mapping[str, Ask], compiler: Compiler) -> Co
         return None if text is None else read_expression(text, known)
 
     fires = tuple(CompiledFires(f, read(f.when), read_if_given(f.unless)) for f in rule.fires)
-    return CompiledRule(
+    compiled = CompiledRule(
         rule,
         criteria,
+        {name: criterion.says for name, criterion in {**gate_criteria, **rule.criteria}.items()},
         tuple(dict.fromkeys(name for f in rule.fires for name in names_in(f.when))),
         fires,
         tuple((s, read(s.when)) for s in rule.suppressed),
         tuple((o, read_if_given(o.when), read_if_given(o.preselect_when)) for o in rule.offers),
         tuple((a, read_if_given(a.when)) for a in rule.advice),
     )
+    _refuse_unused(rule)
+    return compiled
 
 
 def in_asking_order(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
@@ -166,10 +171,7 @@ def in_asking_order(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
 def _refuse_unused(rule: Rule) -> None:
     used = {*rule.context, *rule.looked_for}
     for text in _expressions(rule):
-        try:
-            used |= set(names_in(text))
-        except SyntaxError:
-            continue  # reported with its place when it is read
+        used |= set(names_in(text))
     for criterion in rule.criteria.values():
         used |= set(names_asked(criterion))
     if unused := sorted(rule.criteria.keys() - used):

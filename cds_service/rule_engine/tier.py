@@ -32,6 +32,7 @@ class TierKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     many_domains: str
     finding_alone: str
     domains_alone: str
+    deceased: str
     nothing: str
     steroid: str
     steroid_dose: str
@@ -58,7 +59,7 @@ def decide_tier(facts: Facts, answers: Iterable[Assessment], knowledge: TierKnow
         (level >= UNEXPLAINED_LEVEL and not explained, "3", knowledge.unexplained, "warning"),
         (level > 0 and steroid >= HIGH_STEROID, "3", knowledge.weak_on_steroids, "warning"),
         (level > 0 and facts.tempo in ("48h", "28d", "90d"), "3", knowledge.recent, "warning"),
-        (any(a.rule.pattern_tier for a in fired), "3", knowledge.pattern, "warning"),
+        (any(a.rule.pattern_tier and a.indicator != "info" for a in fired), "3", knowledge.pattern, "warning"),
         (level > 0 and bool(domains), "2", knowledge.finding_with_domains, "info"),
         (steroid >= VERY_HIGH_STEROID, "2", knowledge.very_high_steroid, "info"),
         (len(domains) >= MANY_DOMAINS and strong, "2", knowledge.many_domains, "info"),

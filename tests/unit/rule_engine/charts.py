@@ -9,7 +9,7 @@ from cds_service.coding import NOWHERE, Site
 from cds_service.derive.steroid_exposure import SteroidExposure
 from cds_service.partial_date import PartialDate, parse_partial_date
 from cds_service.record import ConditionEntry, ObservationEntry, PatientRecord, Source, SourceState
-from cds_service.rule_engine.criteria import compile_criterion
+from cds_service.rule_engine.compiler import Compiler
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.inquiry import Inquiry
@@ -90,5 +90,6 @@ def ask(facts: Facts, *, others: dict[str, Criterion] | None = None, **criterion
     """The verdict of one criterion; ``others`` are criteria that it names."""
     measured = frozenset(m.kind for m in KNOWLEDGE.findings.measured)
     asked = {"asked": Criterion(says="asked", **criterion), **(others or {})}
-    compiled = {name: compile_criterion(one, measured) for name, one in asked.items()}
+    compiler = Compiler(measured)
+    compiled = {name: compiler.compile(one) for name, one in asked.items()}
     return Inquiry(facts, compiled).ask("asked")

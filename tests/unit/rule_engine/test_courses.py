@@ -220,3 +220,13 @@ def test_weight_as_it_stood_when_the_plan_began() -> None:
 def test_half_a_trend_is_refused(half: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="a trend needs"):
         ask(facts_of(), trend=("weight",), **half)
+
+
+def test_a_plan_that_could_not_be_read_leaves_its_trend_unknown_only_where_values_exist() -> None:
+    """T23: what could not be read never becomes a no."""
+    states = {"orders": SourceState.FAILED}
+    values = [result("five-times-sit-to-stand", v, "s", ago) for v, ago in [(20, 150), (17, 100), (16.6, 3)]]
+    verdict = ask(facts_of(*values, states=states), others=PLAN, **RISE, not_better_by=10)
+    assert (verdict.value, verdict.missing) == (None, ("orders",))
+    assert ask(facts_of(states=states), others=PLAN, **RISE, not_better_by=10).value is False
+    assert ask(facts_of(states=states), others=PLAN, weight_loss_above=5, at="plan").value is None

@@ -133,3 +133,14 @@ def test_points_that_could_be_reached_are_unknown() -> None:
     verdict = ask(facts_of(condition("fasciculation"), states=states), others=SIGNS, **POINTS)
     assert (verdict.value, verdict.missing) == (None, ("observations",))
     assert ask(facts_of(states=states), others=SIGNS, **POINTS).value is False
+
+
+def test_a_relation_to_what_could_not_be_read_is_unknown_where_it_decides() -> None:
+    """A plan that could not be read: findings before it may be there. Without any finding the answer is no."""
+    others = {"plan": Criterion(says="plan", plan=("exercise-plan",))}
+    states = {"orders": SourceState.FAILED}
+    question = {"others": others, "finding": ("weakness",), "before": "plan"}
+    verdict = ask(facts_of(weakness(), states=states), **question)
+    assert (verdict.value, verdict.missing) == (None, ("orders",))
+    assert ask(facts_of(states=states), **question).value is False
+    assert ask(facts_of(weakness()), **question).value is False
