@@ -87,6 +87,8 @@ class _Writer:
             resource["category"] = [{"coding": [{"system": CATEGORY, "code": case.category}]}]
         if case.site:
             resource["bodySite"] = [_concept(self._site(case.site), case.site)]
+        if case.onset_text:
+            resource["onsetString"] = case.onset_text
         self._dates(resource, onsetDateTime=case.onset, recordedDate=case.recorded, abatementDateTime=case.abated)
         return resource
 
@@ -175,16 +177,44 @@ class _Writer:
             "status": "final",
             "subject": SUBJECT,
             "code": _concept(self._first(case.what, case.code), case.what),
-            "valueQuantity": {"value": case.value, "unit": case.unit, "system": UCUM, "code": case.unit},
+            "valueQuantity": _quantity(case.value, case.unit),
         }
-        if case.high is not None:
-            resource["referenceRange"] = [{"high": {"value": case.high, "unit": case.unit}}]
+        if case.comparator:
+            resource["valueQuantity"]["comparator"] = case.comparator
+        limits: Resource = {}
+        for name, limit in (("low", case.low), ("high", case.high)):
+            if limit is not None:
+                limits[name] = _quantity(limit, case.unit)
+        if case.range_text:
+            limits["text"] = case.range_text
+        if limits:
+            resource["referenceRange"] = [limits]
+        if case.specimen:
+            resource["specimen"] = {"display": case.specimen}
         if case.site:
             resource["bodySite"] = _concept(self._site(case.site), case.site)
         self._dates(resource, effectiveDateTime=case.on)
         return resource
 
+    def _plan(self, number: int, case: CaseActivity) -> Resource:
+        detail: Resource = {"status": "in-progress", "description": case.text or case.what}
+        if case.what:
+            detail["code"] = _concept(self._first(case.what, None), case.what)
+        period: Resource = {}
+        self._dates(period, start=case.on)
+        return {
+            "resourceType": "CarePlan",
+            "id": f"activity-{number}",
+            "status": case.status or "active",
+            "intent": "plan",
+            "subject": SUBJECT,
+            "period": period,
+            "activity": [{"detail": detail}],
+        }
+
     def activity(self, number: int, case: CaseActivity) -> Resource:
+        if case.kind == "plan":
+            return self._plan(number, case)
         kind, date, status = {
             "procedure": ("Procedure", "performedDateTime", "completed"),
             "report": ("DiagnosticReport", "effectiveDateTime", "final"),
@@ -195,7 +225,7 @@ class _Writer:
             "id": f"activity-{number}",
             "status": case.status or status,
             "subject": SUBJECT,
-            "code": _concept(self._first(case.what, None), case.what),
+            "code": _concept(self._first(case.what or "", None), case.what),
         }
         if kind == "ServiceRequest":
             resource["intent"] = "order"
@@ -237,6 +267,10 @@ class _Writer:
         for name, text in dates.items():
             if text is not None:
                 resource[name] = self._moment(text)
+
+
+def _quantity(value: float, unit: str | None) -> Resource:
+    return {"value": value, "unit": unit, "system": UCUM, "code": unit} if unit else {"value": value}
 
 
 def _concept(coding: Coding, text: str | None) -> Resource:

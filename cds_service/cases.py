@@ -29,6 +29,7 @@ class CaseCondition(_Row, frozen=True, kw_only=True):
     code: str
     name: str
     onset: str | None = None
+    onset_text: str | None = None
     recorded: str | None = None
     abated: str | None = None
     status: str | None = "active"
@@ -60,22 +61,30 @@ class CaseMedication(_Row, frozen=True, kw_only=True):
 
 
 class CaseResult(_Row, frozen=True, kw_only=True):
-    """A result or measurement. ``what`` is a value set of results."""
+    """A result or measurement. ``what`` is a value set of results. ``range_text`` is a reference range in words."""
 
     what: str
     value: float
-    unit: str
-    on: str
+    unit: str | None = None
+    on: str | None = None
+    comparator: str | None = None
+    low: float | None = None
+    range_text: str | None = None
+    specimen: str | None = None
     code: str | None = None
     high: float | None = None
     site: str | None = None
 
 
 class CaseActivity(_Row, frozen=True, kw_only=True):
-    """Something done or ordered. ``kind`` is procedure, report or order."""
+    """Something done, ordered or planned. ``kind`` is procedure, report, order or plan.
 
-    what: str
+    A plan may say ``text`` in words in place of ``what``.
+    """
+
+    what: str | None = None
     on: str
+    text: str | None = None
     kind: str = "procedure"
     status: str | None = None
     reason: str | None = None

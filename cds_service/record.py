@@ -161,7 +161,8 @@ class ObservationEntry(msgspec.Struct, frozen=True, gc=False):
     """A result or a measurement with a status that counts (final, amended, corrected).
 
     ``value`` is a number in ``unit`` (UCUM code, else unit text); ``high`` and ``low`` are its reference range in the
-    same unit. A component of a panel is an entry of its own with the panel's reference.
+    same unit. A component of a panel is an entry of its own with the panel's reference. ``specimen`` is what it was
+    taken from, in lower-case words.
     """
 
     reference: str
@@ -175,6 +176,7 @@ class ObservationEntry(msgspec.Struct, frozen=True, gc=False):
     low: float | None = None
     high: float | None = None
     site: Site = NOWHERE
+    specimen: str = ""
 
 
 class ActivityEntry(msgspec.Struct, frozen=True, gc=False):

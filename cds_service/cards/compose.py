@@ -97,7 +97,7 @@ def _drafts(fired: list[Assessment], facts: Facts, deck: CardDeck, notes: Notes)
         members = [a for a in fired if a.carried_by is None and _group_of(a) == group]
         if not members or desk is None:
             continue
-        members.sort(key=lambda a: (-INDICATOR_RANK[a.indicator or "info"], deck.place(group, a.rule), a.rule.number))
+        members.sort(key=lambda a: _lead_order(a, deck.place(group, a.rule)))
         ids = {a.rule.id for a in members}
         carried = tuple(a for a in fired if a.carried_by in ids)
         left = desk.remaining((*members, *carried))
@@ -115,6 +115,11 @@ def _draft(
     kept = tuple(k for k in left.kept if k.order.key not in taken)
     there = tuple(key for key, reason in left.dropped.items() if reason in G6_OR_G8)
     return Draft(group, members[0], tuple(members[1:]), carried, kept, there, left.notes)
+
+
+def _lead_order(assessment: Assessment, place: int) -> tuple[int, bool, int, str]:
+    """B-50: the highest indicator, then what says that it leads (B-45), then the list order."""
+    return (-INDICATOR_RANK[assessment.indicator or "info"], not assessment.leads, place, assessment.rule.number)
 
 
 def _group_of(assessment: Assessment) -> CardGroup:

@@ -38,6 +38,9 @@ class Draft(msgspec.Struct, frozen=True):
         return (self.lead, *self.others, *self.carried)
 
 
+NO_TIER = "0"  # a rule with its own trigger stands without a tier
+
+
 def detail(draft: Draft, evaluation: Evaluation, deck: CardDeck, gaps: Sequence[str], waiting: Sequence[str]) -> str:
     """The whole text. ``gaps`` are named here when no gap card can stand beside, ``waiting`` are titles held back."""
     words = deck.cards.words
@@ -45,7 +48,7 @@ def detail(draft: Draft, evaluation: Evaluation, deck: CardDeck, gaps: Sequence[
     parts = [
         own(draft.lead.opening) + (f" {own(words.examine)}" if draft.group == "diagnostic" else ""),
         _listed(words.why, _facts(draft, deck)),
-        own(evaluation.tier_sentence),
+        own(evaluation.tier_sentence) if evaluation.tier != NO_TIER else "",
         _in_a_line(words.not_found, not_found),
         _in_a_line(words.not_checked, dict.fromkeys((*not_checked, *in_words(gaps, deck)))),
         _listed(words.options, _options(draft, deck)),

@@ -15,7 +15,8 @@ from cds_service.cards.orders import suggestion
 from cds_service.cards.profiles import CDS_HOOKS_2_0, ClientProfile
 from cds_service.cards.wording import own, plain
 from cds_service.cds_hooks.response import Card, Coding, Json, OverrideReason, Source, Suggestion
-from cds_service.rule_engine.model import Assessment, Evaluation, Indicator
+from cds_service.rule_engine.criterion import Indicator
+from cds_service.rule_engine.model import Assessment, Evaluation
 
 ASSESSMENT = "org.atrophy-cds.assessment"
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from cds_service.cards.knowledge import load_deck
 from cds_service.case_resources import PATIENT_ID, case_resources
 from cds_service.cases import Case, differences, load_cases
+from cds_service.cli.coverage import coverage_of, has_claims
 from cds_service.errors import RuleFileError
 from cds_service.fhir.reader import payloads_from_resources, read_record
 from cds_service.rule_engine.evaluate import evaluate
@@ -26,14 +27,15 @@ FAILED = 1
 
 
 def check_rules(folder: Path | None) -> int:
-    """Print one line per rule and every difference. 0 when all cases come out as written."""
+    """Print one line per rule, every difference and the claims answered. 0 when all is as written."""
     folder = folder or Settings.from_environment().rules_dir
     console = Console()
     as_of = datetime.now(UTC)
     try:
         knowledge = load_knowledge(folder, as_of.date())
-        load_deck(folder)
+        deck = load_deck(folder)
         cases = load_cases(folder)
+        coverage = coverage_of(folder, knowledge, deck, (c.id for _, c in cases)) if has_claims(folder) else None
     except RuleFileError as error:
         console.print(str(error), style="bold red", markup=False, soft_wrap=True)
         return FAILED
@@ -43,7 +45,11 @@ def check_rules(folder: Path | None) -> int:
     for rule, case, problem in wrong:
         console.print(f"{rule} {case}: {problem}", style="red", markup=False)
     console.print(f"{len(knowledge.rules.by_number)} rules, {len(cases)} cases, {len(wrong)} differences")
-    return FAILED if wrong else 0
+    if coverage is not None:
+        for claim, sentences in coverage.faults.items():
+            console.print(f"{claim}: {'; '.join(sentences)}", style="red", markup=False, soft_wrap=True)
+        console.print(coverage.line, markup=False)
+    return FAILED if wrong or (coverage is not None and coverage.faults) else 0
 
 
 def track_differences(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 from cds_service.coding import NOWHERE, Site
-from cds_service.derive.conditions import is_active
+from cds_service.derive.index import RecordIndex
 from cds_service.derive.measurements import Measured, Measurement, abnormal_measurements
+from cds_service.derive.units import UnitKnowledge
+from cds_service.derive.worsening import Worsening
 from cds_service.partial_date import PartialDate
-from cds_service.record import ConditionEntry, ObservationEntry, PatientRecord
+from cds_service.record import ConditionEntry, ObservationEntry
 
 Tempo = Literal["48h", "28d", "90d", "older", "undated", "none"]
 
@@ -35,7 +37,7 @@ class FindingKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     sources: tuple[str, ...]
     coded: tuple[Coded, ...]
     measured: tuple[Measured, ...]
-    unit_factors: Mapping[str, Mapping[str, float]]
+    worsening: Worsening
     strength_fall_days: int
     strength_fall_sum: float
     strength_fall_grade: float
@@ -68,18 +70,16 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         return f"{self.kind}|{self.site.side}|{self.site.limb}"
 
 
-def find_findings(record: PatientRecord, knowledge: FindingKnowledge, as_of: datetime) -> tuple[Finding, ...]:
+def find_findings(index: RecordIndex, knowledge: FindingKnowledge, units: UnitKnowledge) -> tuple[Finding, ...]:
     """All findings of the record, Conditions first, in the order of the file."""
-    active = [c for c in record.conditions if is_active(c, as_of)]
     coded = [
         Finding(rule.set, rule.level, entry, entry.onset, entry.recorded, entry.site)
         for rule in knowledge.coded
-        for entry in active
-        if rule.set in entry.sets
+        for entry in index.active_conditions.of((rule.set,))
     ]
     measured = [
         Finding(m.kind, m.level, m.entry, m.onset, None, m.entry.site, m)
-        for m in abnormal_measurements(record, knowledge.measured, knowledge.unit_factors, as_of)
+        for m in abnormal_measurements(index, knowledge.measured, units)
     ]
     return (*coded, *measured)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import msgspec
 
+from cds_service.derive.index import RecordIndex
+from cds_service.derive.units import UnitKnowledge
 from cds_service.partial_date import PartialDate
-from cds_service.record import ObservationEntry, PatientRecord
+from cds_service.record import ObservationEntry
 
-UnitFactors = Mapping[str, Mapping[str, float]]
 DatedValue = tuple[PartialDate, float, ObservationEntry]
 
 
@@ -47,38 +47,34 @@ class Measurement(msgspec.Struct, frozen=True, gc=False):
     onset: PartialDate | None
 
 
-def convert(entry: ObservationEntry, unit: str, factors: UnitFactors, decimals: int) -> float | None:
+def value_in(entry: ObservationEntry, unit: str, units: UnitKnowledge, decimals: int) -> float | None:
     """The value in ``unit``; None without a number or with a unit that cannot be converted (A-54, G14)."""
-    if entry.value is None or entry.unit is None:
+    if entry.value is None:
         return None
-    if entry.unit == unit:
-        return entry.value
-    factor = factors.get(unit, {}).get(entry.unit)
-    return None if factor is None else round(entry.value * factor, decimals)
+    converted = units.convert(entry.value, entry.unit, unit, entry.sets)
+    return None if converted is None else converted.rounded(decimals)
 
 
-def dated_values(record: PatientRecord, measure: Measured, factors: UnitFactors, as_of: datetime) -> list[DatedValue]:
+def dated_values(index: RecordIndex, measure: Measured, units: UnitKnowledge) -> list[DatedValue]:
     """The values of a measure inside its window, oldest first, in its unit."""
     values = [
         (entry.effective, value, entry)
-        for entry in record.observations
-        if measure.set in entry.sets
-        and entry.effective is not None
-        and entry.effective.within_days(measure.within_days, as_of)
-        and (value := convert(entry, measure.unit, factors, measure.decimals)) is not None
+        for entry in index.observations.of((measure.set,))
+        if entry.effective is not None
+        and entry.effective.within_days(measure.within_days, index.as_of)
+        and (value := value_in(entry, measure.unit, units, measure.decimals)) is not None
     ]
     return sorted(values, key=lambda v: (v[0], v[2].reference))
 
 
-def abnormal_measurements(
-    record: PatientRecord, measures: Sequence[Measured], factors: UnitFactors, as_of: datetime
-) -> list[Measurement]:
+def abnormal_measurements(index: RecordIndex, measures: Sequence[Measured], units: UnitKnowledge) -> list[Measurement]:
     """The measures whose latest dated value (the best hand, for grip) is beyond its limit."""
+    record = index.record
     if not record.observations:
         return []
     found = []
     for measure in measures:
-        dated = dated_values(record, measure, factors, as_of)
+        dated = dated_values(index, measure, units)
         if dated and (abnormal := _judge(dated, measure, record.gender)):
             found.append(abnormal)
     return found

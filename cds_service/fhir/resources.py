@@ -179,9 +179,17 @@ class Observation(Resource):
     value_ratio: object = None
     data_absent_reason: Concept | None = None
     body_site: Concept | None = None
+    specimen: Reference | None = None
+    contained: list[msgspec.Raw] | None = None
     reference_range: msgspec.Raw = ABSENT
     has_member: list[Reference] | None = None
     component: list[Measured] | None = None
+
+
+class Specimen(Resource):
+    """What a result was taken from; read only where an Observation contains it."""
+
+    type: Concept | None = None
 
 
 class Procedure(Resource):

@@ -15,6 +15,7 @@ from cds_service.rule_engine.written import convert, line_of, read_csv, read_tom
 
 VALUE_SET_COLUMNS = ("system", "code", "display", "scope", "verified_by", "note")
 SITE_COLUMNS = ("system", "code", "display", "scope", "side", "limb", "verified_by")
+WORD_COLUMNS = ("set", "text")
 SPECIALTY_COLUMNS = ("set", "text")
 PRODUCT_COLUMNS = (
     "system", "code", "display", "ingredient", "strength_mg", "unit", "form", "systemic", "verified_by", "note",
@@ -40,6 +41,11 @@ class CodeTables(msgspec.Struct, frozen=True):
     vocabulary: Vocabulary
     entries: Mapping[str, ValueSetEntry]
     codings: Mapping[str, tuple[Coding, ...]]
+
+    @property
+    def known_sets(self) -> frozenset[str]:
+        """Every value set that a rule may name: by code, or by a word of a care plan."""
+        return frozenset(self.codings).union(*self.vocabulary.care_plan_words.values())
 
 
 class _Sets:
@@ -89,6 +95,7 @@ def load_code_tables(rules: Path, steroids: SteroidKnowledge, order_keys: Mappin
         steroid_names=steroids.text_names,
         local_route_words=frozenset(steroids.local_route_words),
         specialty_names=_specialties(rules / "specialties.csv", entries),
+        care_plan_words=_words(rules / "care_plan_words.csv"),
         route_names={
             **dict.fromkeys(steroids.route_texts.systemic, steroids.route_sets.systemic),
             **dict.fromkeys(steroids.route_texts.local, steroids.route_sets.local),
@@ -162,6 +169,17 @@ def _products(path: Path) -> dict[Coding, SteroidProduct]:
             SYSTEMIC[row["systemic"]],
         )
     return products
+
+
+def _words(path: Path) -> dict[str, frozenset[str]]:
+    """Lower-case words of care plans and what they mean (A-43, A-56)."""
+    words: dict[str, frozenset[str]] = {}
+    for line, row in read_csv(path, WORD_COLUMNS):
+        word = row["text"]
+        if not word or word != word.lower() or " " in word:
+            raise RuleFileError(path, line, "text is one lower-case word")
+        words[word] = words.get(word, frozenset()) | {row["set"]}
+    return words
 
 
 def _specialties(path: Path, entries: Mapping[str, ValueSetEntry]) -> dict[str, str]:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cds_service.derive.age import age_in_years
 from cds_service.derive.findings import Finding
-from cds_service.derive.risk_domains import age_in_years
 from cds_service.derive.steroid_exposure import SteroidExposure
 from cds_service.derive.strength import strength_falls
 from cds_service.record import ConditionEntry, SourceName
-from cds_service.rule_engine import care
-from cds_service.rule_engine.expression import FALSE, TRUE
+from cds_service.rule_engine import body_weight, care, courses
+from cds_service.rule_engine.criterion import (
+    Criterion,
+    Indicator,
+)
+from cds_service.rule_engine.expression import FALSE, TRUE, joined
 from cds_service.rule_engine.inquiry import MEDICATIONS, Inquiry, course_fact
-from cds_service.rule_engine.model import Criterion, Status, Verdict
-from cds_service.rule_engine.selection import Sited, narrowings, status_filter
+from cds_service.rule_engine.model import Status, Verdict
+from cds_service.rule_engine.narrowing import Sited
+from cds_service.rule_engine.results import result
+from cds_service.rule_engine.selection import narrowings, status_filter
 
 Ask = Callable[[Inquiry], Verdict]
 BIRTH_DATE = "birthDate"
@@ -25,21 +31,30 @@ def compile_criterion(criterion: Criterion, measured_kinds: frozenset[str]) -> A
         "finding": lambda c: _finding(c, measured_kinds),
         **_BUILDERS,
     }
-    asked = {group for name, group in _GROUP_OF.items() if getattr(criterion, name) not in (None, (), False)}
+    asked = {group for name, group in _GROUP_OF.items() if _is_asked(getattr(criterion, name))}
     if len(asked) != 1:
         raise ValueError("a criterion asks exactly one thing (condition, finding, done, visit, age_at_least ...)")
     return builders[asked.pop()](criterion)
 
 
+def _is_asked(written: object) -> bool:
+    """A limit of 0 is asked; what was left out is not."""
+    return written is not None and written is not False and written != ()
+
+
 def _condition(criterion: Criterion) -> Ask:
-    sets, keep, steps = frozenset(criterion.condition), status_filter(criterion), narrowings(criterion)
+    sets, keep, steps = criterion.condition, status_filter(criterion), narrowings(criterion)
+    wants_active = criterion.status == "active"
 
     def ask(inquiry: Inquiry) -> Verdict:
-        found: list[Sited] = [c for c in inquiry.record.conditions if not sets.isdisjoint(c.sets) and keep(c, inquiry)]
+        held = inquiry.index.active_conditions if wants_active else inquiry.index.conditions
+        found: list[Sited] = [c for c in held.of(sets) if keep(c)]
         for step in steps:
             if not found:
                 break
             found = step(found, inquiry)
+        if found and criterion.onset_age_below is not None and inquiry.record.birth_date is None:
+            return Verdict(None, missing=(BIRTH_DATE,))
         return inquiry.verdict(found, ("conditions",))
 
     return ask
@@ -133,14 +148,41 @@ def _risk_domains(criterion: Criterion) -> Ask:
     return ask
 
 
+def _rule_answered(names: tuple[str, ...], wanted: frozenset[Status], indicator: Indicator | None = None) -> Ask:
+    def ask(inquiry: Inquiry) -> Verdict:
+        answers = [inquiry.earlier[name] for name in names if name in inquiry.earlier]
+        if any(a.status in wanted and indicator in (None, a.indicator) for a in answers):
+            return TRUE
+        missing = tuple(name for answer in answers if answer.status is Status.UNKNOWN for name in answer.missing)
+        unknown = any(answer.status is Status.UNKNOWN for answer in answers)
+        return Verdict(None, missing=tuple(dict.fromkeys(missing)) or names) if unknown else FALSE
+
+    return ask
+
+
 def _rule_fired(criterion: Criterion) -> Ask:
-    names = criterion.rule_fired
+    return _rule_answered(criterion.rule_fired, frozenset({Status.FIRED}), criterion.fired_as)
+
+
+def _rule_matched(criterion: Criterion) -> Ask:
+    """Its pattern held, whether or not something then silenced it."""
+    return _rule_answered(criterion.rule_matched, frozenset({Status.FIRED, Status.SUPPRESSED}))
+
+
+def _points(criterion: Criterion) -> Ask:
+    """So many of several criteria, less those that speak against; an unknown deduction takes nothing (B-26)."""
+    names, minus, least = criterion.points, criterion.minus, criterion.points_at_least
 
     def ask(inquiry: Inquiry) -> Verdict:
-        answers = [inquiry.earlier[name].status for name in names if name in inquiry.earlier]
-        if Status.FIRED in answers:
-            return TRUE
-        return Verdict(None, missing=names) if Status.UNKNOWN in answers else FALSE
+        verdicts = [inquiry.ask(name) for name in names]
+        held = [verdict for verdict in verdicts if verdict.value]
+        unsure = [verdict for verdict in verdicts if verdict.value is None]
+        against = sum(inquiry.ask(name).value is True for name in minus)
+        if len(held) - against >= least:
+            return joined(held)
+        if len(held) + len(unsure) - against >= least:
+            return Verdict(None, missing=tuple(dict.fromkeys(name for v in unsure for name in v.missing)))
+        return FALSE
 
     return ask
 
@@ -155,6 +197,24 @@ _GROUP_OF = {
     "planned_for": "planned_for",
     "strength_fall": "strength_fall",
     "rule_fired": "rule_fired",
+    "rule_matched": "rule_matched",
+    "medication": "medication",
+    "activity_minutes_below": "activity_minutes",
+    "activity_minutes_at_most": "activity_minutes",
+    "audit_c_positive": "audit_c_positive",
+    "falls_at_least": "falls",
+    "worsening": "worsening",
+    "strength_worse": "strength_worse",
+    "trend": "trend",
+    "plan": "plan",
+    "points": "points",
+    "result": "result",
+    "weight_loss_above": "weight_loss",
+    "weight_loss_at_least": "weight_loss",
+    "bmi_below": "bmi",
+    "bmi_at_least": "bmi",
+    "weight_stable": "weight_stable",
+    "weight_intent": "weight_intent",
     "steroid_level_at_least": "steroid",
     "fluorinated_days_at_least": "steroid",
     "age_at_least": "age",
@@ -169,6 +229,21 @@ _BUILDERS: dict[str, Callable[[Criterion], Ask]] = {
     "planned_for": care.planned_for,
     "strength_fall": _strength_fall,
     "rule_fired": _rule_fired,
+    "rule_matched": _rule_matched,
+    "medication": courses.medication,
+    "activity_minutes": courses.activity_minutes,
+    "audit_c_positive": courses.audit_c_positive,
+    "falls": courses.falls,
+    "worsening": courses.worse,
+    "strength_worse": courses.strength_worse,
+    "trend": courses.trend,
+    "plan": care.plan,
+    "points": _points,
+    "result": result,
+    "weight_loss": body_weight.weight_loss,
+    "bmi": body_weight.bmi,
+    "weight_stable": body_weight.weight_stable,
+    "weight_intent": body_weight.weight_intent,
     "steroid": _steroid,
     "age": _age,
     "risk_domains": _risk_domains,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from cds_service.derive.age import age_in_years
 from cds_service.derive.findings import Finding
-from cds_service.derive.risk_domains import age_in_years
 from cds_service.rule_engine.expression import FALSE, names_in
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import INDICATOR_RANK, Assessment, Evaluation, Facts, OfferedOrder, Status, Verdict
@@ -22,13 +22,12 @@ def evaluate(book: RuleBook, facts: Facts) -> Evaluation:
     if facts.record.deceased:
         dead = tuple(Assessment(c.rule, Status.SUPPRESSED, "deceased") for c in book.by_number)
         return Evaluation(facts, "0", book.tiers.deceased, dead)
-    gates = Inquiry(facts, book.gates, {}, {})
-    shared = {name: gates.ask(name) for name in book.gates}
+    gates = Inquiry(facts, book.gates)
     answers: dict[str, Assessment] = {}
     for compiled in book.in_order:
-        answers[compiled.rule.id] = _assess(compiled, Inquiry(facts, compiled.criteria, shared, answers))
-    tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(shared["explained"].value))
-    palliative = bool(shared["palliative_care"].value)
+        answers[compiled.rule.id] = _assess(compiled, Inquiry(facts, compiled.criteria, gates, answers))
+    tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(gates.ask("explained").value))
+    palliative = bool(gates.ask("palliative_care").value)
     final = {rule_id: _under_tier(a, tier, book, palliative=palliative) for rule_id, a in answers.items()}
     final = {rule_id: _worded(a, facts, book) for rule_id, a in final.items()}
     assessments = tuple(_carried(final[c.rule.id], final) for c in book.by_number)
@@ -109,6 +108,7 @@ def _fired(
         branch.written.name,
         indicator=branch.written.indicator,
         branch=branch.written.name,
+        leads=branch.written.leads,
         summary=branch.written.summary or rule.summary,
         opening=branch.written.opening or rule.opening,
         facts=tuple(dict.fromkeys((*verdict.facts, *context))),

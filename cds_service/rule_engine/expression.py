@@ -9,6 +9,7 @@ from cds_service.rule_engine.model import Verdict
 
 Ask = Callable[[str], Verdict]
 Expression = Callable[[Ask], Verdict]
+Part = str | Expression  # a name alone, or more
 
 TRUE = Verdict(True)
 FALSE = Verdict(False)
@@ -20,7 +21,8 @@ def read_expression(text: str, known: Iterable[str]) -> Expression:
         tree = ast.parse(f"({text})", mode="eval").body
     except SyntaxError as error:
         raise ValueError(f"cannot read the expression {text!r}: use names, and, or, not and brackets") from error
-    return _compile(tree, frozenset(known))
+    compiled = _compile(tree, frozenset(known))
+    return compiled if callable(compiled) else _asking(compiled)
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -29,10 +31,10 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(node.id for node in sorted(found, key=lambda node: (node.lineno, node.col_offset))))
 
 
-def _compile(node: ast.expr, known: frozenset[str]) -> Expression:
+def _compile(node: ast.expr, known: frozenset[str]) -> Part:
     match node:
         case ast.Name(id=name) if name in known:
-            return lambda ask: ask(name)
+            return name
         case ast.Name(id=name):
             raise ValueError(f"no criterion is called {name!r}")
         case ast.BoolOp(op=ast.And(), values=values):
@@ -45,37 +47,47 @@ def _compile(node: ast.expr, known: frozenset[str]) -> Expression:
             raise ValueError("an expression holds only names, and, or, not and brackets")
 
 
-def _all_of(parts: tuple[Expression, ...]) -> Expression:
+def _asking(name: str) -> Expression:
+    return lambda ask: ask(name)
+
+
+def _answer(part: Part, ask: Ask) -> Verdict:
+    return ask(part) if isinstance(part, str) else part(ask)
+
+
+def _all_of(parts: tuple[Part, ...]) -> Expression:
     def answer(ask: Ask) -> Verdict:
-        verdicts = []
+        verdicts, unknown = [], False
         for part in parts:
-            verdict = part(ask)
+            verdict = ask(part) if isinstance(part, str) else part(ask)
             if verdict.value is False:
                 return FALSE
+            unknown = unknown or verdict.value is None
             verdicts.append(verdict)
-        if any(v.value is None for v in verdicts):
-            return Verdict(None, missing=_missing(verdicts))
-        return _joined(verdicts)
+        return Verdict(None, missing=_missing(verdicts)) if unknown else joined(verdicts)
 
     return answer
 
 
-def _any_of(parts: tuple[Expression, ...]) -> Expression:
+def _any_of(parts: tuple[Part, ...]) -> Expression:
     def answer(ask: Ask) -> Verdict:
-        verdicts = [part(ask) for part in parts]
-        held = [v for v in verdicts if v.value]
+        held, unknown = [], []
+        for part in parts:
+            verdict = ask(part) if isinstance(part, str) else part(ask)
+            if verdict.value:
+                held.append(verdict)
+            elif verdict.value is None:
+                unknown.append(verdict)
         if held:
-            return _joined(held)
-        if any(v.value is None for v in verdicts):
-            return Verdict(None, missing=_missing(verdicts))
-        return FALSE
+            return joined(held)
+        return Verdict(None, missing=_missing(unknown)) if unknown else FALSE
 
     return answer
 
 
-def _not(part: Expression) -> Expression:
+def _not(part: Part) -> Expression:
     def answer(ask: Ask) -> Verdict:
-        verdict = part(ask)
+        verdict = _answer(part, ask)
         if verdict.value is None:
             return Verdict(None, missing=verdict.missing)
         return FALSE if verdict.value else TRUE
@@ -83,7 +95,8 @@ def _not(part: Expression) -> Expression:
     return answer
 
 
-def _joined(verdicts: list[Verdict]) -> Verdict:
+def joined(verdicts: list[Verdict]) -> Verdict:
+    """True, with the facts and entries of all of them, each once."""
     if len(verdicts) == 1:
         return verdicts[0]
     facts = tuple(dict.fromkeys(fact for v in verdicts for fact in v.facts))

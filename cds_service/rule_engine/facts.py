@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from cds_service.derive.findings import find_findings, finding_level, tempo
+from cds_service.derive.index import RecordIndex
 from cds_service.derive.risk_domains import find_risk_domains
 from cds_service.derive.steroid_exposure import steroid_exposure
+from cds_service.derive.weight import weight_trend
 from cds_service.record import PatientRecord
 from cds_service.rule_engine.loader import Knowledge
 from cds_service.rule_engine.model import Facts
@@ -15,14 +19,22 @@ from cds_service.rule_engine.model import Facts
 def gather_facts(record: PatientRecord, knowledge: Knowledge, as_of: datetime) -> Facts:
     """Derive once; every rule asks the same facts."""
     exposure = steroid_exposure(record, knowledge.steroids, as_of)
-    findings = find_findings(record, knowledge.findings, as_of)
-    return Facts(
+    index = RecordIndex(record, as_of)
+    findings = find_findings(index, knowledge.findings, knowledge.units)
+    facts = Facts(
         record=record,
         as_of=as_of,
         exposure=exposure,
         findings=findings,
         finding_level=finding_level(findings),
         tempo=tempo(findings, as_of),
-        risk_domains=find_risk_domains(record, exposure, knowledge.domains, as_of),
+        risk_domains=(),
         knowledge=knowledge.findings,
+        units=knowledge.units,
+        weight=weight_trend(index, knowledge.weight, knowledge.units),
+        weight_knowledge=knowledge.weight,
+        habits=knowledge.habits,
+        index=index,
     )
+    shown = knowledge.rules.domains_shown(facts)
+    return msgspec.structs.replace(facts, risk_domains=find_risk_domains(index, exposure, knowledge.domains, shown))

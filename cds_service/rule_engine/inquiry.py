@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 
 from cds_service.derive.findings import Finding
 from cds_service.derive.measurements import Measurement
@@ -13,52 +14,87 @@ from cds_service.record import (
     ActivityEntry,
     ConditionEntry,
     FamilyHistoryEntry,
+    MedicationEntry,
     ObservationEntry,
     SourceName,
     SourceState,
     VisitEntry,
 )
-from cds_service.rule_engine.expression import FALSE, TRUE
+from cds_service.rule_engine.expression import FALSE
 from cds_service.rule_engine.model import Assessment, Fact, Facts, Rule, Verdict
 
-Entry = ConditionEntry | Finding | ObservationEntry | ActivityEntry | VisitEntry | FamilyHistoryEntry
+Entry = ConditionEntry | Finding | ObservationEntry | ActivityEntry | VisitEntry | FamilyHistoryEntry | MedicationEntry
 Criteria = Mapping[str, Callable[["Inquiry"], Verdict]]
 _SEEN = (SourceState.COMPLETE, SourceState.NOT_NEEDED)
+_NOTHING: Mapping[str, Assessment] = {}
 MEDICATIONS = "medications"
+_ACTIVITY_DATES = {"ServiceRequest": "ordered", "CarePlan": "since"}
+
+
+class Remembered:
+    """What all rules share about one patient: answers by question, facts by entry, what was not seen by sources."""
+
+    def __init__(self) -> None:
+        self.answers: dict[Callable[[Inquiry], Verdict], Verdict] = {}
+        self.facts: dict[int, Fact] = {}
+        self.unseen: dict[tuple[SourceName, ...], Verdict] = {}
 
 
 class Inquiry:
-    """Answers criteria by name for one rule, each at most once. ``taken`` maps a rule id to the findings it took."""
+    """Answers criteria by name for one rule, each at most once. ``gates`` answers the shared ones for all rules.
+
+    ``earlier`` are the answers of the rules asked before.
+    """
 
     def __init__(
-        self, facts: Facts, criteria: Criteria, shared: dict[str, Verdict], earlier: Mapping[str, Assessment]
+        self,
+        facts: Facts,
+        criteria: Criteria,
+        gates: Inquiry | None = None,
+        earlier: Mapping[str, Assessment] = _NOTHING,
     ) -> None:
         self.facts = facts
         self.as_of = facts.as_of
         self.record = facts.record
+        self.index = facts.index
         self.earlier = earlier
-        self._criteria = criteria
-        self._answers = dict(shared)
+        self.criteria = criteria
+        self.gates = gates
+        self._answers: dict[str, Verdict] = {}
+        self.remembered: Remembered = Remembered() if gates is None else gates.remembered
 
     def ask(self, name: str) -> Verdict:
         """The verdict of the criterion of that name."""
         answer = self._answers.get(name)
         if answer is None:
-            answer = self._answers[name] = self._criteria[name](self)
+            answer = self._answers[name] = self.criteria[name](self)
         return answer
 
     def why_not(self, rule: Rule, pattern: Iterable[str], most: int) -> str:
         """In the words of the criteria of the rule's pattern, what was asked for and not found."""
-        asked = [name for name in pattern if name in rule.criteria and self._answers.get(name, TRUE).value is False]
-        return "not found: " + "; ".join(rule.criteria[name].says for name in asked[:most])
+        criteria, answers = rule.criteria, self._answers
+        said = (criteria[n].says for n in pattern if n in criteria and n in answers and answers[n].value is False)
+        return "not found: " + "; ".join(islice(said, most))
 
     def verdict(self, entries: Iterable[Entry], sources: Iterable[SourceName]) -> Verdict:
         """True with facts when entries were found; else false, or unknown where a source was not seen whole (P-03)."""
         found = tuple(entries)
         if found:
-            return Verdict(True, tuple(fact_of(entry) for entry in found), found)
-        missing = tuple(name for name in sources if self.record.state(name) not in _SEEN)
-        return Verdict(None, missing=missing) if missing else FALSE
+            return Verdict(True, tuple(map(self._fact, found)), found)
+        asked = tuple(sources)
+        unseen = self.remembered.unseen.get(asked)
+        if unseen is None:
+            missing = tuple(name for name in asked if self.record.state(name) not in _SEEN)
+            unseen = self.remembered.unseen[asked] = Verdict(None, missing=missing) if missing else FALSE
+        return unseen
+
+    def _fact(self, entry: Entry) -> Fact:
+        """The entry's fact, made once; the record keeps every entry alive, so its id is its own."""
+        facts = self.remembered.facts
+        fact = facts.get(id(entry))
+        if fact is None:
+            fact = facts[id(entry)] = fact_of(entry)
+        return fact
 
     def medications_seen(self) -> bool:
         """The four medication sources are one group: one failed member, or none offered, and it was not seen (P-03)."""
@@ -77,6 +113,8 @@ def onset_of(entry: object) -> PartialDate | None:
             return entry.effective
         case ActivityEntry():
             return entry.date
+        case MedicationEntry():
+            return entry.start or entry.written
         case VisitEntry():
             return entry.start
         case _:
@@ -96,14 +134,16 @@ def fact_of(entry: Entry) -> Fact:
         dated, kind = (entry.onset, "onset") if entry.onset else (entry.recorded, "recorded")
         return _fact(entry, dated, kind if dated else None)
     if isinstance(entry, ActivityEntry):
-        return _fact(entry, entry.date, "ordered" if entry.resource_type == "ServiceRequest" else "done")
+        return _fact(entry, entry.date, _ACTIVITY_DATES.get(entry.resource_type, "done"))
     return _other_fact(entry)
 
 
-def _other_fact(entry: ObservationEntry | VisitEntry | FamilyHistoryEntry) -> Fact:
+def _other_fact(entry: ObservationEntry | VisitEntry | FamilyHistoryEntry | MedicationEntry) -> Fact:
+    if isinstance(entry, MedicationEntry):
+        dated, kind = (entry.start, "since") if entry.start else (entry.written, "ordered")
+        return Fact(entry.reference, entry.display, _code(entry.coding), _text(dated), kind if dated else None)
     if isinstance(entry, ObservationEntry):
-        value = None if entry.value is None else f"{entry.value:g} {entry.unit or ''}".strip()
-        return _observed(entry, value, None)
+        return _observed(entry, _as_written(entry), None)
     if isinstance(entry, VisitEntry):
         return Fact(entry.reference, entry.display or entry.resource_type, None, _text(entry.start), "seen")
     return _fact(entry, None, None)
@@ -111,6 +151,20 @@ def _other_fact(entry: ObservationEntry | VisitEntry | FamilyHistoryEntry) -> Fa
 
 def _measured(measured: Measurement) -> Fact:
     return _observed(measured.entry, f"{measured.value:g} {measured.unit}", measured.limit)
+
+
+def result_fact(entry: ObservationEntry, unit: str | None, value: float, threshold: str) -> Fact:
+    """A result beside its limit: the value as the chart writes it, and in the unit of the limit where that differs."""
+    written = _as_written(entry)
+    if unit is not None and entry.unit != unit and written is not None:
+        written = f"{written} ({value:.4g} {unit})"
+    return _observed(entry, written, threshold)
+
+
+def _as_written(entry: ObservationEntry) -> str | None:
+    if entry.value is None:
+        return None
+    return f"{entry.comparator or ''}{entry.value:g} {entry.unit or ''}".strip()
 
 
 def course_fact(course: Course) -> Fact:

@@ -11,18 +11,45 @@ import msgspec
 
 from cds_service.coding import Coding, Vocabulary
 from cds_service.derive.findings import FindingKnowledge
+from cds_service.derive.habits import HabitKnowledge
 from cds_service.derive.risk_domains import DomainKnowledge
 from cds_service.derive.steroid_knowledge import SteroidKnowledge
+from cds_service.derive.units import UnitKnowledge
+from cds_service.derive.weight_knowledge import WeightKnowledge
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.code_tables import CodeTables, load_code_tables
-from cds_service.rule_engine.model import Criterion, Rule
-from cds_service.rule_engine.rulebook import CompiledRule, Gates, RuleBook, compile_gates, compile_rule, in_asking_order
+from cds_service.rule_engine.compiler import Compiler
+from cds_service.rule_engine.criterion import Criterion
+from cds_service.rule_engine.model import Rule
+from cds_service.rule_engine.rulebook import (
+    Ask,
+    CompiledDomain,
+    CompiledRule,
+    Gates,
+    RuleBook,
+    compile_domains,
+    compile_gates,
+    compile_rule,
+    in_asking_order,
+)
 from cds_service.rule_engine.tier import TierKnowledge
 from cds_service.rule_engine.written import convert, line_of, read_struct, read_toml
 
 REQUIRED_GATES = ("explained", "hospice_care", "palliative_care")
 ORDER_SYSTEM = "urn:atrophy-cds:orders"
-SET_FIELDS = ("condition", "family_history", "done", "visit", "without")
+SET_FIELDS = (
+    "condition",
+    "family_history",
+    "done",
+    "visit",
+    "without",
+    "result",
+    "specimen_not_needed_for",
+    "medication",
+    "worsening",
+    "plan",
+    "trend",
+)
 
 
 class Knowledge(msgspec.Struct, frozen=True):
@@ -35,6 +62,9 @@ class Knowledge(msgspec.Struct, frozen=True):
     steroids: SteroidKnowledge
     findings: FindingKnowledge
     domains: DomainKnowledge
+    units: UnitKnowledge
+    weight: WeightKnowledge
+    habits: HabitKnowledge
     pack_hash: str
     expired: tuple[str, ...]
 
@@ -59,18 +89,24 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
     steroids = read_struct(folder / "steroids.toml", SteroidKnowledge)
     findings = read_struct(folder / "findings.toml", FindingKnowledge)
     domains = read_struct(folder / "risk_domains.toml", DomainKnowledge)
+    units = read_struct(folder / "units.toml", UnitKnowledge)
+    weight = read_struct(folder / "weight.toml", WeightKnowledge)
+    habits = read_struct(folder / "habits.toml", HabitKnowledge)
     tiers = read_struct(folder / "tiers.toml", TierKnowledge)
     orders = _order_keys(folder / "orders.toml")
     tables = load_code_tables(folder, steroids, {Coding(ORDER_SYSTEM, key): f"order:{key}" for key in orders})
-    known = frozenset(tables.codings)
+    known = tables.known_sets
     measured = frozenset(m.kind for m in findings.measured)
     kinds = measured | {c.set for c in findings.coded}
-    _refuse_unknown_sets(folder, steroids, findings, domains, known)
+    named = [*_sets_named(steroids, findings, domains, units), ("weight.toml", weight.value_sets())]
+    named.append(("habits.toml", habits.value_sets()))
+    _refuse_unknown_sets(folder, named, known)
     gates_file = folder / "gates.toml"
     gates = _read_gates(gates_file, known, kinds)
-    compiled_gates = compile_gates(gates, measured)
+    compiler = Compiler(measured)
+    compiled_gates = compile_gates(gates, compiler)
     rules = [
-        _compile(path, _read_rule(path, known, kinds, orders), (compiled_gates, gates), measured)
+        _compile(path, _read_rule(path, known, kinds, orders), (compiled_gates, gates), compiler)
         for path in sorted(folder.glob("*/rule.toml"))
     ]
     _refuse_overlaps(folder, rules)
@@ -79,9 +115,12 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
         in_order=_in_order(folder, rules),
         gates=compiled_gates,
         tiers=tiers,
+        domains=_compile_domains(folder / "risk_domains.toml", domains, compiled_gates),
     )
     expired = tuple(c.rule.id for c in rules if c.rule.review_by < today)
-    return Knowledge(folder, book, gates, tables, steroids, findings, domains, pack_hash(folder), expired)
+    return Knowledge(
+        folder, book, gates, tables, steroids, findings, domains, units, weight, habits, pack_hash(folder), expired
+    )
 
 
 def pack_hash(folder: Path) -> str:
@@ -148,18 +187,18 @@ def _refuse_unknown_names(
             raise RuleFileError(path, line_of(path, place, kind), f"findings.toml has no finding {kind!r}")
 
 
-def _refuse_unknown_sets(
-    folder: Path,
-    steroids: SteroidKnowledge,
-    findings: FindingKnowledge,
-    domains: DomainKnowledge,
-    known: frozenset[str],
-) -> None:
-    named: list[tuple[str, Iterable[str]]] = [
+def _sets_named(
+    steroids: SteroidKnowledge, findings: FindingKnowledge, domains: DomainKnowledge, units: UnitKnowledge
+) -> list[tuple[str, Iterable[str]]]:
+    return [
         ("steroids.toml", steroids.value_sets()),
         ("findings.toml", [*(c.set for c in findings.coded), *(m.set for m in findings.measured)]),
         ("risk_domains.toml", [s for d in domains.domain for s in (*d.sets, *d.strong, *d.medication_sets)]),
+        ("units.toml", units.value_sets()),
     ]
+
+
+def _refuse_unknown_sets(folder: Path, named: Iterable[tuple[str, Iterable[str]]], known: frozenset[str]) -> None:
     for file, sets in named:
         for one in sets:
             if one not in known:
@@ -167,12 +206,19 @@ def _refuse_unknown_sets(
                 raise RuleFileError(path, line_of(path, one), f"no value set is called {one!r}")
 
 
-def _compile(path: Path, rule: Rule, gates: Gates, measured: frozenset[str]) -> CompiledRule:
+def _compile(path: Path, rule: Rule, gates: Gates, compiler: Compiler) -> CompiledRule:
     try:
-        return compile_rule(rule, gates, measured)
+        return compile_rule(rule, gates, compiler)
     except ValueError as error:
         quoted = str(error).split("'")
         raise RuleFileError(path, line_of(path, *quoted[1:2]), str(error)) from error
+
+
+def _compile_domains(path: Path, domains: DomainKnowledge, gates: Mapping[str, Ask]) -> tuple[CompiledDomain, ...]:
+    try:
+        return compile_domains(domains, gates)
+    except ValueError as error:
+        raise RuleFileError(path, line_of(path, *str(error).split("'")[1:2]), str(error)) from error
 
 
 def _refuse_overlaps(folder: Path, rules: list[CompiledRule]) -> None:

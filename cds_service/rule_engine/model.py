@@ -10,84 +10,26 @@ from typing import Literal
 import msgspec
 
 from cds_service.derive.findings import Finding, FindingKnowledge
+from cds_service.derive.habits import HabitKnowledge
+from cds_service.derive.index import RecordIndex
 from cds_service.derive.risk_domains import RiskDomain
 from cds_service.derive.steroid_exposure import SteroidExposure
+from cds_service.derive.units import UnitKnowledge
+from cds_service.derive.weight import WeightTrend
+from cds_service.derive.weight_knowledge import WeightKnowledge
 from cds_service.record import PatientRecord
+from cds_service.rule_engine.criterion import Criterion, Indicator, Written
 
-Indicator = Literal["info", "warning", "critical"]
 CardGroup = Literal["emergency", "diagnostic", "care"]
 INDICATOR_RANK: Mapping[str, int] = {"info": 1, "warning": 2, "critical": 3}
 
 
-class _Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of a rule file: unknown keys are refused."""
-
-
-# --- what rules/<rule-id>/rule.toml says -----------------------------------------------------------------------------
-
-
-class Criterion(_Written, frozen=True, kw_only=True):
-    """One named question about the record. Exactly one of the first group says what is asked; the rest narrow it.
-
-    ``when`` joins other criteria by name into one.
-    Windows are days. ``new_within_days`` is newC (B-01, B-61 with ``red_flag``), ``within_days`` compares onset or
-    date only, ``older_than_days`` is the ">28 d or undated" of the rule text when ``undated_counts``.
-    """
-
-    says: str
-    when: str | None = None
-    condition: tuple[str, ...] = ()
-    finding: tuple[str, ...] = ()
-    family_history: tuple[str, ...] = ()
-    done: tuple[str, ...] = ()
-    visit: tuple[str, ...] = ()
-    planned_for: tuple[str, ...] = ()
-    strength_fall: bool = False
-    steroid_level_at_least: int | None = None
-    steroid_level_at_most: int | None = None
-    steroid_is_certain: bool | None = None
-    fluorinated_days_at_least: int | None = None
-    age_at_least: int | None = None
-    age_below: int | None = None
-    risk_domains_at_least: int | None = None
-    rule_fired: tuple[str, ...] = ()
-
-    only: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    status: Literal["active", "any"] = "active"
-    confirmed: bool = False
-    new_within_days: float | None = None
-    red_flag: bool = False
-    within_days: float | None = None
-    older_than_days: float | None = None
-    undated_counts: bool = False
-    undated_only: bool = False
-    recorded_stands_in: bool = False
-    site: Literal["one-limb", "both-sides", "one-side"] | None = None
-    two_entries_apart_days: int | None = None
-    same_limb_as: str | None = None
-    not_same_limb_as: str | None = None
-    newer_than: str | None = None
-    unless_known_at_site: str | None = None
-    since: str | None = None
-    undated_since_counts: bool = False
-    since_steroid_start: bool = False
-    not_taken_by: tuple[str, ...] = ()
-    setting: tuple[str, ...] = ()
-    ordered_counts: bool = True
-    only_ordered: bool = False
-    booked_only: bool = False
-    open_now: bool = False
-    current_within_days: int | None = None
-    ended_within_days: int | None = None
-
-
-class Fires(_Written, frozen=True, kw_only=True):
+class Fires(Written, frozen=True, kw_only=True):
     """One way in which a rule fires. The first whose ``when`` is true decides the indicator and the wording.
 
     ``unless`` is an exception to it, which acts only when it is true: an exception that cannot be checked never hides
-    what was found. ``own_trigger`` overrides the rule's; ``carried`` lets a rule of ``carried_by`` show it on its card
-    (A-25, B-29).
+    what was found. ``own_trigger`` overrides the rule's; ``leads`` puts the rule first among those of its card with the
+    same indicator; ``carried`` lets a rule of ``carried_by`` show it on its card (A-25, B-29).
     """
 
     name: str
@@ -97,10 +39,11 @@ class Fires(_Written, frozen=True, kw_only=True):
     summary: str | None = None
     opening: str | None = None
     own_trigger: bool | None = None
+    leads: bool = False
     carried: bool = False
 
 
-class Suppression(_Written, frozen=True, kw_only=True):
+class Suppression(Written, frozen=True, kw_only=True):
     """A reason to stay silent although the rule would fire. ``silences``: its findings stay taken (B-28, B-63)."""
 
     reason: str
@@ -108,7 +51,7 @@ class Suppression(_Written, frozen=True, kw_only=True):
     silences: bool = False
 
 
-class Offer(_Written, frozen=True, kw_only=True):
+class Offer(Written, frozen=True, kw_only=True):
     """An order of ``rules/orders.toml`` that the card suggests, when ``when`` holds (or always)."""
 
     order: str
@@ -117,14 +60,14 @@ class Offer(_Written, frozen=True, kw_only=True):
     second: bool = False
 
 
-class Advice(_Written, frozen=True, kw_only=True):
+class Advice(Written, frozen=True, kw_only=True):
     """A line of advice on the card that no order can carry, when ``when`` holds (or always)."""
 
     text: str
     when: str | None = None
 
 
-class Evidence(_Written, frozen=True, kw_only=True):
+class Evidence(Written, frozen=True, kw_only=True):
     """A source of the rule and whether it was read: seen, seen second-hand, unconfirmed."""
 
     citation: str
@@ -132,7 +75,7 @@ class Evidence(_Written, frozen=True, kw_only=True):
     url: str | None = None
 
 
-class SourceAttributes(_Written, frozen=True, kw_only=True):
+class SourceAttributes(Written, frozen=True, kw_only=True):
     """The ONC (b)(11) source attributes of a rule: what it is based on and which traits of a person it uses."""
 
     bibliography: str
@@ -151,7 +94,7 @@ class SourceAttributes(_Written, frozen=True, kw_only=True):
     uses_health_status_assessments: bool
 
 
-class Rule(_Written, frozen=True, kw_only=True):
+class Rule(Written, frozen=True, kw_only=True):
     """One rule file. ``number`` is R01-R25 of the clinical specification, ``claims`` its S-numbers.
 
     ``own_trigger``: the tier neither silences nor caps it (A-02). ``pattern_tier``: its pattern alone makes tier 3.
@@ -258,6 +201,7 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
     advice: tuple[str, ...] = ()
     findings: frozenset[str] = frozenset()
     carried_by: str | None = None
+    leads: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -271,6 +215,11 @@ class Facts(msgspec.Struct, frozen=True):
     tempo: str
     risk_domains: tuple[RiskDomain, ...]
     knowledge: FindingKnowledge
+    units: UnitKnowledge
+    weight: WeightTrend
+    weight_knowledge: WeightKnowledge
+    habits: HabitKnowledge
+    index: RecordIndex
 
 
 class Evaluation(msgspec.Struct, frozen=True):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
+from typing import Literal
 
 import msgspec
 
-from cds_service.rule_engine.criteria import compile_criterion
+from cds_service.derive.risk_domains import DomainKnowledge
+from cds_service.rule_engine.compiler import Compiler
+from cds_service.rule_engine.criterion import Criterion, names_asked, rules_named
 from cds_service.rule_engine.expression import Expression, names_in, read_expression
 from cds_service.rule_engine.inquiry import Inquiry
-from cds_service.rule_engine.model import Advice, Assessment, Criterion, Fires, Offer, Rule, Suppression, Verdict
+from cds_service.rule_engine.model import Advice, Assessment, Facts, Fires, Offer, Rule, Suppression, Verdict
 from cds_service.rule_engine.tier import TierKnowledge
 
 Ask = Callable[[Inquiry], Verdict]
@@ -41,6 +44,15 @@ class CompiledRule(msgspec.Struct, frozen=True):
     advice: tuple[tuple[Advice, Expression | None], ...]
 
 
+class CompiledDomain(msgspec.Struct, frozen=True):
+    """The criteria of one risk domain, compiled."""
+
+    name: str
+    when: Expression | None
+    strong_when: Expression | None
+    unless: Expression | None
+
+
 class RuleBook(msgspec.Struct, frozen=True):
     """All compiled rules: ``by_number`` for people, ``in_order`` so that a rule comes after those it asks about."""
 
@@ -48,6 +60,20 @@ class RuleBook(msgspec.Struct, frozen=True):
     in_order: tuple[CompiledRule, ...]
     gates: Mapping[str, Ask]
     tiers: TierKnowledge
+    domains: tuple[CompiledDomain, ...] = ()
+
+    def domains_shown(self, facts: Facts) -> dict[str, Literal["plain", "strong"]]:
+        """The risk domains that their criteria show. What cannot be judged shows nothing."""
+        inquiry = Inquiry(facts, self.gates)
+        shown: dict[str, Literal["plain", "strong"]] = {}
+        for domain in self.domains:
+            if domain.unless is not None and domain.unless(inquiry.ask).value:
+                continue
+            if domain.strong_when is not None and domain.strong_when(inquiry.ask).value:
+                shown[domain.name] = "strong"
+            elif domain.when is not None and domain.when(inquiry.ask).value:
+                shown[domain.name] = "plain"
+        return shown
 
     def own_trigger(self, assessment: Assessment) -> bool:
         """Whether the tier has no say over this card: as its branch says, else as its rule says (A-02)."""
@@ -57,19 +83,30 @@ class RuleBook(msgspec.Struct, frozen=True):
         return assessment.rule.own_trigger
 
 
-def compile_gates(gates: Mapping[str, Criterion], measured_kinds: frozenset[str]) -> dict[str, Ask]:
+def compile_gates(gates: Mapping[str, Criterion], compiler: Compiler) -> dict[str, Ask]:
     """The shared criteria of ``rules/gates.toml``. Raises ValueError with the name of what is wrong."""
-    return _compile_criteria(gates, frozenset(gates), measured_kinds)
+    return _compile_criteria(gates, frozenset(gates), compiler)
 
 
-def _compile_criteria(
-    criteria: Mapping[str, Criterion], known: frozenset[str], measured_kinds: frozenset[str]
-) -> dict[str, Ask]:
+def compile_domains(knowledge: DomainKnowledge, gates: Mapping[str, Ask]) -> tuple[CompiledDomain, ...]:
+    """The domains that ask shared criteria. Raises ValueError with the name of what is wrong."""
+
+    def read_if_given(text: str | None) -> Expression | None:
+        return None if text is None else read_expression(text, gates)
+
+    return tuple(
+        CompiledDomain(d.name, read_if_given(d.when), read_if_given(d.strong_when), read_if_given(d.unless))
+        for d in knowledge.domain
+        if d.when is not None or d.strong_when is not None
+    )
+
+
+def _compile_criteria(criteria: Mapping[str, Criterion], known: frozenset[str], compiler: Compiler) -> dict[str, Ask]:
     compiled = {}
     for name, criterion in criteria.items():
         try:
             compiled[name] = (
-                compile_criterion(criterion, measured_kinds)
+                compiler.compile(criterion)
                 if criterion.when is None
                 else _joined(read_expression(criterion.when, known))
             )
@@ -78,17 +115,22 @@ def _compile_criteria(
     return compiled
 
 
+def _of_gates(name: str) -> Ask:
+    """A shared criterion, asked once for all rules of a patient."""
+    return lambda inquiry: (inquiry.gates or inquiry).ask(name)
+
+
 def _joined(expression: Expression) -> Ask:
     return lambda inquiry: expression(inquiry.ask)
 
 
-def compile_rule(rule: Rule, shared: Gates, measured_kinds: frozenset[str]) -> CompiledRule:
+def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
     """Compile one rule beside the shared gates. Raises ValueError with the name of what is wrong."""
     gates, gate_criteria = shared
     if twice := sorted(gates.keys() & rule.criteria.keys()):
         raise ValueError(f"criterion {twice[0]!r} is already a shared gate")
     known = frozenset(gates) | frozenset(rule.criteria)
-    criteria = {**gates, **_compile_criteria(rule.criteria, known, measured_kinds)}
+    criteria = {**{name: _of_gates(name) for name in gates}, **_compile_criteria(rule.criteria, known, compiler)}
 
     def read(text: str) -> Expression:
         return read_expression(text, known)
@@ -116,10 +158,7 @@ def in_asking_order(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
     by_id = {compiled.rule.id: compiled for compiled in rules}
     graph = {
         rule_id: {
-            other
-            for criterion in compiled.rule.criteria.values()
-            for other in (*criterion.not_taken_by, *criterion.rule_fired)
-            if other in by_id
+            other for criterion in compiled.rule.criteria.values() for other in rules_named(criterion) if other in by_id
         }
         for rule_id, compiled in by_id.items()
     }
@@ -134,7 +173,7 @@ def _refuse_unused(rule: Rule) -> None:
     for text in _expressions(rule):
         used |= set(names_in(text))
     for criterion in rule.criteria.values():
-        used |= {n for n in _relations(criterion) if n is not None}
+        used |= set(names_asked(criterion))
     if unused := sorted(rule.criteria.keys() - used):
         raise ValueError(f"criterion {unused[0]!r} is never used")
 
@@ -149,13 +188,3 @@ def _expressions(rule: Rule) -> list[str]:
     ]
     joined = [criterion.when for criterion in rule.criteria.values()]
     return texts + [text for text in (*optional, *joined) if text is not None]
-
-
-def _relations(criterion: Criterion) -> tuple[str | None, ...]:
-    return (
-        criterion.same_limb_as,
-        criterion.not_same_limb_as,
-        criterion.newer_than,
-        criterion.unless_known_at_site,
-        criterion.since,
-    )

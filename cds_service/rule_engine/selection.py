@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from cds_service.coding import Site
-from cds_service.derive.conditions import is_active, is_confirmed, is_new
+from cds_service.derive.age import age_in_years
+from cds_service.derive.conditions import counts, is_confirmed, is_new
 from cds_service.derive.findings import Finding
 from cds_service.partial_date import PartialDate
 from cds_service.record import ConditionEntry
+from cds_service.rule_engine import sites
+from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.inquiry import Inquiry, newest_onset, onset_of
-from cds_service.rule_engine.model import Criterion, Status
-
-Sited = ConditionEntry | Finding
-Keep = Callable[[Sited, Inquiry], bool]
-Narrow = Callable[[list[Sited], Inquiry], list[Sited]]
+from cds_service.rule_engine.model import Status
+from cds_service.rule_engine.narrowing import Narrow, Sited, each
+from cds_service.rule_engine.relations import just_before
 
 
-def status_filter(criterion: Criterion) -> Keep:
-    """activeC, or any entry not refuted or entered in error; ``confirmed`` asks for confC as well."""
-    wants_active, wants_confirmed = criterion.status == "active", criterion.confirmed
-
-    def keep(entry: Sited, inquiry: Inquiry) -> bool:
-        if not isinstance(entry, ConditionEntry):
-            return True
-        if wants_confirmed and not is_confirmed(entry):
-            return False
-        return is_active(entry, inquiry.as_of) if wants_active else entry.verification_status not in _NEVER
-
-    return keep
-
-
-_NEVER = ("refuted", "entered-in-error")
+def status_filter(criterion: Criterion) -> Callable[[ConditionEntry], bool]:
+    """Not refuted or entered in error; ``confirmed`` asks for confC as well."""
+    return is_confirmed if criterion.confirmed else counts
 
 
 def narrowings(criterion: Criterion) -> tuple[Narrow, ...]:
@@ -43,23 +31,27 @@ def narrowings(criterion: Criterion) -> tuple[Narrow, ...]:
         (criterion.undated_only, _undated),
         (criterion.new_within_days, _new),
         (criterion.within_days, _within),
+        (criterion.onset_age_below, _younger_at_onset),
         (criterion.older_than_days, _older),
         (criterion.since_steroid_start, _since_steroid_start),
         (criterion.newer_than, _newer_than),
         (criterion.unless_known_at_site, _unless_known_at_site),
-        (criterion.same_limb_as, _same_limb),
-        (criterion.not_same_limb_as, _other_limb),
+        (criterion.same_limb_as, sites.same_limb_step),
+        (criterion.not_same_limb_as, sites.other_limb_step),
+        (criterion.not_same_side_as, sites.other_side_step),
+        (criterion.before, _before),
+        (criterion.near, _near),
+        (criterion.recorded_after, _recorded_after),
+        (criterion.same_finding_as, _same_finding),
         (criterion.not_taken_by, _not_taken),
-        (criterion.site, _site),
+        (criterion.not_silenced_by, _not_silenced),
+        (criterion.limb, sites.limb_step),
+        (criterion.site, sites.site_step),
         (criterion.two_entries_apart_days, _two_apart),
     ):
         if wanted:
             steps.append(step(criterion))
     return tuple(steps)
-
-
-def _each(keep: Keep) -> Narrow:
-    return lambda entries, inquiry: [entry for entry in entries if keep(entry, inquiry)]
 
 
 def _condition(entry: Sited) -> ConditionEntry | None:
@@ -69,16 +61,16 @@ def _condition(entry: Sited) -> ConditionEntry | None:
 
 def _without(criterion: Criterion) -> Narrow:
     barred = frozenset(criterion.without)
-    return _each(lambda entry, _: barred.isdisjoint((entry.entry if isinstance(entry, Finding) else entry).sets))
+    return each(lambda entry, _: barred.isdisjoint((entry.entry if isinstance(entry, Finding) else entry).sets))
 
 
 def _only(criterion: Criterion) -> Narrow:
     wanted = frozenset(criterion.only)
-    return _each(lambda entry, _: not wanted.isdisjoint((entry.entry if isinstance(entry, Finding) else entry).sets))
+    return each(lambda entry, _: not wanted.isdisjoint((entry.entry if isinstance(entry, Finding) else entry).sets))
 
 
 def _undated(_: Criterion) -> Narrow:
-    return _each(lambda entry, _: entry.onset is None)
+    return each(lambda entry, _: entry.onset is None)
 
 
 def _new(criterion: Criterion) -> Narrow:
@@ -86,7 +78,7 @@ def _new(criterion: Criterion) -> Narrow:
     sets = frozenset(criterion.condition or criterion.finding)
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
-        others = [c for c in inquiry.record.conditions if not sets.isdisjoint(c.sets)]
+        others = inquiry.index.conditions.of(sets)
         return [
             entry
             for entry in entries
@@ -103,11 +95,25 @@ def _dated(entry: Sited, criterion: Criterion) -> PartialDate | None:
 
 def _within(criterion: Criterion) -> Narrow:
     days = criterion.within_days or 0
-    return _each(
+    return each(
         lambda entry, inquiry: (
             (dated := _dated(entry, criterion)) is not None and dated.within_days(days, inquiry.as_of)
         )
     )
+
+
+def _younger_at_onset(criterion: Criterion) -> Narrow:
+    """The patient's age at onset, else at recording; an age that cannot be told is not below (A-37)."""
+    limit = criterion.onset_age_below or 0
+
+    def keep(entry: Sited, inquiry: Inquiry) -> bool:
+        when, birth_date = onset_of(entry), inquiry.record.birth_date
+        if birth_date is None:
+            return True  # the criterion answers unknown
+        age = None if when is None else age_in_years(birth_date, when.latest)
+        return age is not None and age < limit
+
+    return each(keep)
 
 
 def _older(criterion: Criterion) -> Narrow:
@@ -121,7 +127,7 @@ def _older(criterion: Criterion) -> Narrow:
             return True
         return undated_counts and not dated.within_days(days, inquiry.as_of) and not dated.is_future(inquiry.as_of)
 
-    return _each(keep)
+    return each(keep)
 
 
 def _since_steroid_start(_: Criterion) -> Narrow:
@@ -129,7 +135,7 @@ def _since_steroid_start(_: Criterion) -> Narrow:
         started = inquiry.facts.exposure.started
         return started is None or entry.onset is None or entry.onset.last_day >= started
 
-    return _each(keep)
+    return each(keep)
 
 
 def _newer_than(criterion: Criterion) -> Narrow:
@@ -157,29 +163,54 @@ def _unless_known_at_site(criterion: Criterion) -> Narrow:
 
 def _explains(known: Sited, entry: Sited) -> bool:
     """A known disease explains a deficit of the same limb and side that is not newer than it (B-27, B-72)."""
-    if not same_limb(known.site, entry.site):
+    if not sites.same_limb(known.site, entry.site):
         return False
     since, began = onset_of(known), onset_of(entry)
     return since is None or began is None or began <= since
 
 
-def same_limb(one: Site, other: Site) -> bool:
-    """Same limb and side (B-72); an unsited entry is in no limb."""
-    return one.limb is not None and one.side is not None and one == other
+def _before(criterion: Criterion) -> Narrow:
+    return each(
+        lambda entry, inquiry: (dated := onset_of(entry)) is not None and just_before(dated, criterion, inquiry)
+    )
 
 
-def _same_limb(criterion: Criterion) -> Narrow:
-    name = criterion.same_limb_as or ""
-    return _each(lambda entry, inquiry: any(same_limb(s, entry.site) for s in _sites(inquiry.ask(name).entries)))
+def _near(criterion: Criterion) -> Narrow:
+    """At most so many calendar days before or after any dated entry of the other criterion (B-78)."""
+    name, most = criterion.near or "", criterion.near_days
+
+    def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
+        days = [when.first_day for e in inquiry.ask(name).entries if (when := onset_of(e)) is not None]
+        return [
+            entry
+            for entry in entries
+            if (when := onset_of(entry)) is not None and any(abs((when.first_day - day).days) <= most for day in days)
+        ]
+
+    return narrow
 
 
-def _other_limb(criterion: Criterion) -> Narrow:
-    name = criterion.not_same_limb_as or ""
-    return _each(lambda entry, inquiry: not any(same_limb(s, entry.site) for s in _sites(inquiry.ask(name).entries)))
+def _recorded_after(criterion: Criterion) -> Narrow:
+    """Recorded at least so many days after the newest entry of the other criterion (B-47)."""
+    name, least = criterion.recorded_after or "", criterion.recorded_days_after
+
+    def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
+        began = newest_onset(inquiry.ask(name).entries)
+        if began is None:
+            return []
+        return [e for e in entries if e.recorded is not None and (e.recorded.first_day - began.last_day).days >= least]
+
+    return narrow
 
 
-def _sites(entries: Iterable[object]) -> list[Site]:
-    return [entry.site for entry in entries if isinstance(entry, ConditionEntry | Finding)]
+def _same_finding(criterion: Criterion) -> Narrow:
+    name = criterion.same_finding_as or ""
+
+    def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
+        keys = {entry.key for entry in inquiry.ask(name).entries if isinstance(entry, Finding)}
+        return [entry for entry in entries if isinstance(entry, Finding) and entry.key in keys]
+
+    return narrow
 
 
 def _not_taken(criterion: Criterion) -> Narrow:
@@ -192,32 +223,24 @@ def _not_taken(criterion: Criterion) -> Narrow:
     return narrow
 
 
+def _not_silenced(criterion: Criterion) -> Narrow:
+    """Like ``not_taken_by``, but a rule that fired takes nothing (B-28)."""
+    rules = criterion.not_silenced_by
+
+    def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
+        silenced = [a for rule in rules if (a := inquiry.earlier.get(rule)) and a.status is Status.SUPPRESSED]
+        taken = {key for assessment in silenced for key in assessment.findings}
+        return [entry for entry in entries if not isinstance(entry, Finding) or entry.key not in taken]
+
+    return narrow
+
+
 def taken_by(inquiry: Inquiry, rule: str) -> frozenset[str]:
     """The findings that a rule took: those it fired on, or that its silence covers (B-28, B-69, B-93)."""
     assessment = inquiry.earlier.get(rule)
     if assessment is None or assessment.status not in (Status.FIRED, Status.SUPPRESSED):
         return frozenset()
     return assessment.findings
-
-
-def _site(criterion: Criterion) -> Narrow:
-    return {"one-limb": _one_limb, "both-sides": _both_sides, "one-side": _one_side}[criterion.site or "one-side"]
-
-
-def _one_side(entries: list[Sited], _: Inquiry) -> list[Sited]:
-    return [entry for entry in entries if entry.site.side in ("left", "right")]
-
-
-def _one_limb(entries: list[Sited], _: Inquiry) -> list[Sited]:
-    sited = [entry for entry in entries if entry.site.side in ("left", "right") and entry.site.limb]
-    return sited if len({entry.site for entry in sited}) == 1 else []
-
-
-def _both_sides(entries: list[Sited], _: Inquiry) -> list[Sited]:
-    """A left and a right entry, or a bilateral one (A-10, B-05)."""
-    both = [entry for entry in entries if entry.site.side == "bilateral"]
-    sides = {entry.site.side for entry in entries}
-    return [e for e in entries if e.site.side is not None] if {"left", "right"} <= sides else both
 
 
 def _two_apart(criterion: Criterion) -> Narrow:

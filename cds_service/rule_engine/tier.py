@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 from cds_service.derive.findings import Finding
-from cds_service.rule_engine.model import Assessment, Facts, Indicator, Status
+from cds_service.rule_engine.criterion import Indicator
+from cds_service.rule_engine.model import Assessment, Facts, Status
 
 UNEXPLAINED_LEVEL = 2
 HIGH_STEROID, VERY_HIGH_STEROID = 2, 3

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import msgspec
 
 from cds_service.fhir.datatypes import Measured, Quantity, ReferenceRange
+from cds_service.fhir.reading.codes import DISPLAY_LIMIT
 from cds_service.fhir.reading.identity import reference_of
+from cds_service.fhir.reading.pages import UNREADABLE
 from cds_service.fhir.reading.reading import AHEAD, NO_KNOWN_CODE, NO_VALUE, Reading
-from cds_service.fhir.resources import Observation
+from cds_service.fhir.resources import Observation, Specimen
 from cds_service.partial_date import PartialDate
 from cds_service.record import ObservationEntry
 
@@ -18,6 +20,7 @@ from cds_service.record import ObservationEntry
 _RESULT_STATUSES = frozenset({"final", "amended", "corrected"})
 _QUANTITY = msgspec.json.Decoder(Quantity | None)
 _RANGES = msgspec.json.Decoder(list[ReferenceRange] | None)
+_SPECIMEN = msgspec.json.Decoder(Specimen)
 _UCUM = "http://unitsofmeasure.org"
 _RANGE_TEXT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*[-–]\s*(\d{1,9}(?:\.\d{1,9})?)\s*(\S{0,20})\s*")
 _RANGE_TEXT_LIMIT = 80
@@ -77,7 +80,21 @@ def _entry(part: Observation | Measured, panel: _Panel) -> ObservationEntry | No
         low=low,
         high=high,
         site=codes.site(part.code, [body_site] if body_site else ()),
+        specimen=_specimen(panel.resource) if panel.resource.specimen is not None else "",
     )
+
+
+def _specimen(resource: Observation) -> str:
+    """What the specimen is, in lower-case words: its display, or the type of a contained Specimen (B-65)."""
+    words = [resource.specimen.display] if resource.specimen is not None else []
+    for raw in resource.contained or ():
+        try:
+            kind = _SPECIMEN.decode(raw).type
+        except UNREADABLE:
+            continue  # another type, or not readable: then the display must do
+        if kind is not None:
+            words += [kind.text, *(coding.display for coding in kind.coding or ())]
+    return " ".join(filter(None, words)).lower()[:DISPLAY_LIMIT]
 
 
 def _effective(resource: Observation, reading: Reading) -> PartialDate | None:

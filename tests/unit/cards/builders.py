@@ -7,7 +7,12 @@ from pathlib import Path
 
 from cds_service.coding import Coding, Site
 from cds_service.derive.findings import FindingKnowledge, find_findings, finding_level, tempo
+from cds_service.derive.habits import HabitKnowledge
+from cds_service.derive.index import RecordIndex
 from cds_service.derive.steroid_exposure import SteroidExposure
+from cds_service.derive.units import UnitKnowledge
+from cds_service.derive.weight import WeightTrend
+from cds_service.derive.weight_knowledge import WeightKnowledge
 from cds_service.partial_date import PartialDate, parse_partial_date
 from cds_service.record import (
     ActivityEntry,
@@ -16,9 +21,9 @@ from cds_service.record import (
     PatientRecord,
     VisitEntry,
 )
+from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.model import (
     Assessment,
-    Criterion,
     Evaluation,
     Evidence,
     Fact,
@@ -34,6 +39,7 @@ from cds_service.rule_engine.written import read_struct
 RULES = Path(__file__).parents[3] / "rules"
 AS_OF = datetime(2026, 11, 27, 12, tzinfo=UTC)
 FINDINGS = read_struct(RULES / "findings.toml", FindingKnowledge)
+UNITS = read_struct(RULES / "units.toml", UnitKnowledge)
 
 GROUPS = {
     "R01": "emergency", "R02": "emergency", "R03": "emergency", "R04": "emergency", "R05": "diagnostic",
@@ -129,7 +135,8 @@ def record(*entries: object, **fields: object) -> PatientRecord:
 
 def facts_of(*entries: object, steroid_level: int = 0, **fields: object) -> Facts:
     patient = record(*entries, **fields)
-    findings = find_findings(patient, FINDINGS, AS_OF)
+    index = RecordIndex(patient, AS_OF)
+    findings = find_findings(index, FINDINGS, UNITS)
     return Facts(
         record=patient,
         as_of=AS_OF,
@@ -139,6 +146,11 @@ def facts_of(*entries: object, steroid_level: int = 0, **fields: object) -> Fact
         tempo=tempo(findings, AS_OF),
         risk_domains=(),
         knowledge=FINDINGS,
+        units=UNITS,
+        weight=WeightTrend(),
+        weight_knowledge=read_struct(RULES / "weight.toml", WeightKnowledge),
+        habits=read_struct(RULES / "habits.toml", HabitKnowledge),
+        index=index,
     )
 
 

@@ -179,3 +179,20 @@ def test_t15_a_number_that_cannot_be_sets_its_observation_aside(value):
 
     assert record.observations == ()
     assert record.state("observations").value == ("failed" if value == "NaN" else "incomplete")
+
+
+SPECIMEN = {"resourceType": "Specimen", "id": "s", "type": {"text": "Arterial blood"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, ""),
+        ({"specimen": {"display": "Capillary Blood"}}, "capillary blood"),
+        ({"specimen": {"reference": "#s"}, "contained": [SPECIMEN]}, "arterial blood"),
+        ({"specimen": {"reference": "#s"}, "contained": [{"resourceType": "Device", "id": "d"}]}, ""),
+        ({"specimen": {"reference": "Specimen/1"}}, ""),
+    ],
+)
+def test_b65_the_specimen_in_lower_case_words(fields, words):
+    assert the_observation(**fields).specimen == words

@@ -1,0 +1,271 @@
+"""Weight loss and body mass index from measured weights (section 5 of the specification, A-11, A-56, B-40, B-75)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from statistics import median
+from typing import Literal
+
+import msgspec
+
+from cds_service.derive.age import age_in_years
+from cds_service.derive.conditions import is_new
+from cds_service.derive.index import RecordIndex
+from cds_service.derive.units import UnitKnowledge
+from cds_service.derive.weight_knowledge import Explains, WeightKnowledge
+from cds_service.partial_date import PartialDate
+from cds_service.record import ActivityEntry, ConditionEntry, ObservationEntry
+
+WEIGHT_UNIT, HEIGHT_UNIT, BMI_UNIT = "kg", "cm", "kg/m2"
+CM_PER_M = 100
+DIGITS = 9
+Intent = Literal["intentional", "unintentional", "unknown"]
+
+
+class Weighed(msgspec.Struct, frozen=True, gc=False):
+    """One plausible weight."""
+
+    when: PartialDate
+    kg: float
+    entry: ObservationEntry
+
+
+class BodyMass(msgspec.Struct, frozen=True, gc=False):
+    """The latest body mass index, measured or computed from ``entries``."""
+
+    value: float
+    when: PartialDate
+    entries: tuple[ObservationEntry, ...]
+
+
+class WeightTrend(msgspec.Struct, frozen=True, gc=False):
+    """What the weights say. ``reference_kg`` is the highest of its days, or their median (``by_median``).
+
+    ``loss_percent`` is None without a latest weight or a reference; a gain is negative. ``second_low`` is an earlier
+    low weight that confirms the latest one (B-75). ``intent`` speaks of any loss; ``intent_entries`` are its ground.
+    """
+
+    weights: tuple[Weighed, ...] = ()
+    latest: Weighed | None = None
+    reference_kg: float | None = None
+    reference: Weighed | None = None
+    by_median: bool = False
+    loss_percent: float | None = None
+    second_low: Weighed | None = None
+    stable: bool = False
+    bmi: BodyMass | None = None
+    intent: Intent = "unknown"
+    intent_entries: tuple[ConditionEntry | ActivityEntry, ...] = ()
+
+
+def weight_trend(index: RecordIndex, knowledge: WeightKnowledge, units: UnitKnowledge) -> WeightTrend:
+    """The trend of one patient; empty where nothing was weighed."""
+    height = _height(index, knowledge, units)
+    weights = _plausible(index, knowledge, units, height)
+    bmi = _body_mass(index, knowledge, units, (weights, height))
+    intent, ground = _intent(index, knowledge)
+    trend = WeightTrend(
+        weights=weights, stable=_is_stable(weights, knowledge), bmi=bmi, intent=intent, intent_entries=ground
+    )
+    if not weights or not weights[-1].when.within_days(knowledge.latest_within_days, index.as_of):
+        return trend
+    return _with_loss(trend, index, knowledge)
+
+
+def _with_loss(trend: WeightTrend, index: RecordIndex, knowledge: WeightKnowledge) -> WeightTrend:
+    latest = trend.weights[-1]
+    before = [w for w in trend.weights if _is_reference_for(w, latest, knowledge)]
+    if not before:
+        return msgspec.structs.replace(trend, latest=latest)
+    by_median = bool(index.active_conditions.of(knowledge.median_reference_sets))
+    highest = max(before, key=lambda w: (w.kg, w.when))
+    reference_kg = median(w.kg for w in before) if by_median else highest.kg
+    low = reference_kg * (1 - knowledge.low_percent / 100)
+    first_low_day = before[0].when if by_median else highest.when
+    lows = [
+        w
+        for w in trend.weights
+        if w.kg <= round(low, DIGITS)
+        and w.when > first_low_day
+        and _days_between(w, latest) >= knowledge.low_apart_days
+    ]
+    return msgspec.structs.replace(
+        trend,
+        latest=latest,
+        reference_kg=reference_kg,
+        reference=highest,
+        by_median=by_median,
+        loss_percent=round((reference_kg - latest.kg) / reference_kg * 100, DIGITS),
+        second_low=lows[-1] if lows and latest.kg <= round(low, DIGITS) else None,
+    )
+
+
+def _is_reference_for(one: Weighed, latest: Weighed, knowledge: WeightKnowledge) -> bool:
+    oldest = (latest.when.last_day - one.when.first_day).days
+    return _days_between(one, latest) >= knowledge.reference_from_days and oldest <= knowledge.reference_to_days
+
+
+def _days_between(earlier: Weighed, later: Weighed) -> int:
+    return (later.when.first_day - earlier.when.last_day).days
+
+
+# --- which weights count ---------------------------------------------------------------------------------------------
+
+
+def _plausible(
+    index: RecordIndex, knowledge: WeightKnowledge, units: UnitKnowledge, height: Measured | None
+) -> tuple[Weighed, ...]:
+    weighed = [
+        Weighed(one.when, one.value, one.entry)
+        for one in _measured(index, knowledge.weight_set, WEIGHT_UNIT, units)
+        if one.when.within_days(knowledge.series_days, index.as_of)
+        and (height is None or knowledge.bmi_lowest <= _index(one.value, height.value) <= knowledge.bmi_highest)
+    ]
+    broken_on = _series_broken_on(index, knowledge)
+    if broken_on is not None:
+        weighed = [w for w in weighed if w.when.first_day >= broken_on]
+    return _without_outliers(_without_pound_slips(weighed, knowledge), knowledge)
+
+
+def _series_broken_on(index: RecordIndex, knowledge: WeightKnowledge) -> date | None:
+    coded = index.conditions.of(knowledge.breaks_series_sets)
+    done = index.activities.of(knowledge.breaks_series_sets)
+    days = [c.onset.last_day for c in coded if c.onset is not None and c.verification_status not in _NEVER]
+    days += [a.date.last_day for a in done if a.date is not None and a.status == "completed"]
+    today = index.as_of.date()
+    return max((day for day in days if day <= today), default=None)
+
+
+_NEVER = ("refuted", "entered-in-error")
+
+
+def _without_pound_slips(weighed: list[Weighed], knowledge: WeightKnowledge) -> list[Weighed]:
+    def is_slip(one: Weighed, neighbour: Weighed) -> bool:
+        expected = neighbour.kg * knowledge.pounds_per_kilogram
+        return abs(one.kg - expected) <= expected * knowledge.pound_slip_percent / 100
+
+    return [w for w, sides in _with_neighbours(weighed) if sides is None or not all(is_slip(w, s) for s in sides)]
+
+
+def _without_outliers(weighed: list[Weighed], knowledge: WeightKnowledge) -> tuple[Weighed, ...]:
+    def is_far(one: Weighed, neighbour: Weighed) -> bool:
+        near = abs((one.when.first_day - neighbour.when.first_day).days) <= knowledge.outlier_days
+        return near and abs(one.kg - neighbour.kg) > neighbour.kg * knowledge.outlier_percent / 100
+
+    return tuple(w for w, sides in _with_neighbours(weighed) if sides is None or not all(is_far(w, s) for s in sides))
+
+
+def _with_neighbours(weighed: list[Weighed]) -> list[tuple[Weighed, tuple[Weighed, Weighed] | None]]:
+    """Each weight with the one before and the one after it; None at the two ends."""
+    last = len(weighed) - 1
+    return [(one, (weighed[at - 1], weighed[at + 1]) if 0 < at < last else None) for at, one in enumerate(weighed)]
+
+
+def _is_stable(weights: Sequence[Weighed], knowledge: WeightKnowledge) -> bool:
+    if not weights or _days_between(weights[0], weights[-1]) < knowledge.stable_days:
+        return False
+    lowest, highest = min(w.kg for w in weights), max(w.kg for w in weights)
+    return round((highest - lowest) / highest * 100, DIGITS) <= knowledge.stable_percent
+
+
+# --- height and body mass index --------------------------------------------------------------------------------------
+
+
+class Measured(msgspec.Struct, frozen=True, gc=False):
+    """One dated number in the unit asked for."""
+
+    when: PartialDate
+    value: float
+    entry: ObservationEntry
+
+
+def _measured(index: RecordIndex, name: str, unit: str, units: UnitKnowledge) -> list[Measured]:
+    """Positive values of a set, oldest first; nothing undated or dated ahead (A-48)."""
+    found = [
+        Measured(entry.effective, converted.value, entry)
+        for entry in index.observations.of((name,))
+        if entry.value is not None
+        and entry.value > 0
+        and entry.comparator is None
+        and entry.effective is not None
+        and not entry.effective.is_future(index.as_of)
+        and (converted := units.convert(entry.value, entry.unit, unit, entry.sets)) is not None
+    ]
+    return sorted(found, key=lambda one: (one.when, one.entry.reference))
+
+
+def _height(index: RecordIndex, knowledge: WeightKnowledge, units: UnitKnowledge) -> Measured | None:
+    """The latest height that still holds (A-11)."""
+    heights = _measured(index, knowledge.height_set, HEIGHT_UNIT, units)
+    for one in reversed(heights):
+        age = age_in_years(index.record.birth_date, one.when.earliest)
+        grown = age is not None and age >= knowledge.adult_height_age
+        if grown or one.when.within_days(knowledge.young_height_within_days, index.as_of):
+            return one
+    return None
+
+
+def _body_mass(
+    index: RecordIndex,
+    knowledge: WeightKnowledge,
+    units: UnitKnowledge,
+    body: tuple[Sequence[Weighed], Measured | None],
+) -> BodyMass | None:
+    """The newer of the latest Observation and the latest weight with a height; the Observation on the same day."""
+    weights, height = body
+    found = [
+        BodyMass(one.value, one.when, (one.entry,))
+        for one in _measured(index, knowledge.bmi_set, BMI_UNIT, units)
+        if knowledge.bmi_lowest <= one.value <= knowledge.bmi_highest
+    ][-1:]
+    if weights and height is not None:
+        latest = weights[-1]
+        computed = BodyMass(round(_index(latest.kg, height.value), 1), latest.when, (latest.entry, height.entry))
+        if not found or latest.when.first_day > found[0].when.last_day:
+            found = [computed]
+    return next((one for one in found if one.when.within_days(knowledge.bmi_within_days, index.as_of)), None)
+
+
+def _index(kg: float, cm: float) -> float:
+    return round(kg / (cm / CM_PER_M) ** 2, DIGITS)
+
+
+# --- intent ----------------------------------------------------------------------------------------------------------
+
+
+def _intent(
+    index: RecordIndex, knowledge: WeightKnowledge
+) -> tuple[Intent, tuple[ConditionEntry | ActivityEntry, ...]]:
+    """A coded unintended loss wins; then anything that explains a loss; else nobody said (section 5)."""
+    unintended = index.active_conditions.of(knowledge.unintended_sets)
+    if unintended:
+        return "unintentional", tuple(unintended)
+    for one in knowledge.explains:
+        ground: tuple[ConditionEntry | ActivityEntry, ...] = (*_coded(one, index), *_planned(one, index))
+        if ground:
+            return "intentional", ground
+    return "unknown", ()
+
+
+def _coded(one: Explains, index: RecordIndex) -> tuple[ConditionEntry, ...]:
+    found = index.active_conditions.of(one.sets)
+    if one.within_days is None:
+        return tuple(found)
+    others = index.conditions.of(one.sets)
+    days = one.within_days
+    return tuple(c for c in found if is_new(c, days, index.as_of, others=others, red_flag=False))
+
+
+def _planned(one: Explains, index: RecordIndex) -> tuple[ActivityEntry, ...]:
+    return tuple(
+        a
+        for a in index.activities.of(one.sets)
+        if (a.resource_type == "CarePlan" and a.status == "active")
+        or (
+            a.resource_type == "Procedure"
+            and a.status == "completed"
+            and a.date is not None
+            and (one.within_days is None or a.date.within_days(one.within_days, index.as_of))
+        )
+    )

@@ -1,0 +1,99 @@
+"""Worsening: a later entry that says more than earlier ones, or measured strength that fell (B-10, B-88)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from cds_service.coding import NOWHERE, Coding, Site
+from cds_service.derive.index import RecordIndex
+from cds_service.derive.units import UnitKnowledge
+from cds_service.partial_date import PartialDate
+from cds_service.record import ConditionEntry, ObservationEntry
+
+DIGITS = 9
+
+
+class Worsening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Days between the two entries; ``falls`` gives for a measure the fall that counts, in its unit or percent."""
+
+    apart_days: int
+    within_days: int
+    falls: Mapping[str, Fall]
+
+
+class Fall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much less is worse: by so many units, or by so many percent of the earlier value."""
+
+    unit: str
+    by: float | None = None
+    percent: float | None = None
+
+    def holds(self, earlier: float, later: float) -> bool:
+        """Whether ``later`` is that much lower."""
+        fall = round(earlier - later, DIGITS)
+        if self.by is not None and fall >= self.by:
+            return True
+        return self.percent is not None and fall > 0 and fall >= round(earlier * self.percent / 100, DIGITS)
+
+
+def worsening_entries(
+    index: RecordIndex, sets: Iterable[str], knowledge: Worsening, may_be_later: Callable[[ConditionEntry], bool]
+) -> tuple[ConditionEntry, ...]:
+    """The first and the later entry of a pair so many days apart whose later one has a new site or set; else nothing.
+
+    An unsited earlier entry proves no site new, because it may have meant the same place.
+    """
+    wanted = frozenset(sets)
+    dated = [
+        (when, entry)
+        for entry in index.active_conditions.of(wanted)
+        if (when := entry.onset or entry.recorded) is not None and not when.is_future(index.as_of)
+    ]
+    dated.sort(key=lambda one: (one[0], one[1].reference))
+    for when, entry in reversed(dated):
+        earlier = [e for w, e in dated if (when.first_day - w.last_day).days >= knowledge.apart_days]
+        if earlier and may_be_later(entry) and _says_more(entry, earlier, wanted):
+            return earlier[0], entry
+    return ()
+
+
+def _says_more(entry: ConditionEntry, earlier: Sequence[ConditionEntry], wanted: frozenset[str]) -> bool:
+    known_sets = frozenset[str]().union(*(e.sets for e in earlier))
+    if (entry.sets & wanted) - known_sets:
+        return True
+    sites = {e.site for e in earlier}
+    return entry.site != NOWHERE and NOWHERE not in sites and entry.site not in sites
+
+
+def strength_worse(
+    index: RecordIndex, measures: Iterable[str], knowledge: Worsening, units: UnitKnowledge
+) -> tuple[ObservationEntry, ...]:
+    """An earlier and the latest value of one measure, code and side, so many days apart, that fell; else nothing."""
+    for name in measures:
+        fall = knowledge.falls[name]
+        for series in value_series(index, (name,), fall.unit, units, within_days=knowledge.within_days):
+            latest_when, latest, latest_entry = series[-1]
+            for when, value, entry in series[:-1]:
+                apart = (latest_when.first_day - when.last_day).days >= knowledge.apart_days
+                if apart and fall.holds(value, latest):
+                    return entry, latest_entry
+    return ()
+
+
+def value_series(
+    index: RecordIndex, sets: Iterable[str], unit: str, units: UnitKnowledge, *, within_days: float
+) -> list[list[tuple[PartialDate, float, ObservationEntry]]]:
+    """Values of one code and site together, oldest first."""
+    series: dict[tuple[Coding | None, Site], list[tuple[PartialDate, float, ObservationEntry]]] = {}
+    for entry in index.observations.of(sets):
+        when = entry.effective
+        if entry.value is None or when is None or not when.within_days(within_days, index.as_of):
+            continue
+        converted = units.convert(entry.value, entry.unit, unit, entry.sets)
+        if converted is not None:
+            series.setdefault((entry.coding, entry.site), []).append((when, converted.value, entry))
+    for values in series.values():
+        values.sort(key=lambda one: (one[0], one[2].reference))
+    return list(series.values())

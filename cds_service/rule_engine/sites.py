@@ -1,0 +1,77 @@
+"""Narrowing by place on the body: one limb, both sides, the limb or side of another finding (B-05, B-72, B-79)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cds_service.coding import Site
+from cds_service.derive.findings import Finding
+from cds_service.record import ConditionEntry
+from cds_service.rule_engine.criterion import Criterion
+from cds_service.rule_engine.inquiry import Inquiry
+from cds_service.rule_engine.narrowing import Narrow, Sited, each
+
+
+def limb_step(criterion: Criterion) -> Narrow:
+    wanted = frozenset(criterion.limb)
+    return each(lambda entry, _: (entry.site.limb or "unsited") in wanted)
+
+
+def same_limb(one: Site, other: Site) -> bool:
+    """Same limb and side (B-72); an unsited entry is in no limb."""
+    return one.limb is not None and one.side is not None and one == other
+
+
+def same_limb_step(criterion: Criterion) -> Narrow:
+    name = criterion.same_limb_as or ""
+    return each(lambda entry, inquiry: any(same_limb(s, entry.site) for s in _sites(inquiry.ask(name).entries)))
+
+
+def other_limb_step(criterion: Criterion) -> Narrow:
+    name = criterion.not_same_limb_as or ""
+    return each(lambda entry, inquiry: not any(same_limb(s, entry.site) for s in _sites(inquiry.ask(name).entries)))
+
+
+def other_side_step(criterion: Criterion) -> Narrow:
+    """Sided entries whose side no entry of the other criterion has; an unsided one there could have any."""
+    name = criterion.not_same_side_as or ""
+
+    def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
+        sides = {site.side for site in _sites(inquiry.ask(name).entries)}
+        if None in sides:
+            return []
+        return [entry for entry in entries if entry.site.side is not None and entry.site.side not in sides]
+
+    return narrow
+
+
+def _sites(entries: Iterable[object]) -> list[Site]:
+    return [entry.site for entry in entries if isinstance(entry, ConditionEntry | Finding)]
+
+
+def site_step(criterion: Criterion) -> Narrow:
+    return {"one-limb": _one_limb, "both-sides": _both_sides, "one-side": _one_side, "only-one-side": _only_one_side}[
+        criterion.site or "one-side"
+    ]
+
+
+def _one_side(entries: list[Sited], _: Inquiry) -> list[Sited]:
+    return [entry for entry in entries if entry.site.side in ("left", "right")]
+
+
+def _only_one_side(entries: list[Sited], _: Inquiry) -> list[Sited]:
+    """Nothing when both sides are named among the entries (B-79)."""
+    sides = {entry.site.side for entry in entries} - {None}
+    return [entry for entry in entries if entry.site.side is not None] if sides in ({"left"}, {"right"}) else []
+
+
+def _one_limb(entries: list[Sited], _: Inquiry) -> list[Sited]:
+    sited = [entry for entry in entries if entry.site.side in ("left", "right") and entry.site.limb]
+    return sited if len({entry.site for entry in sited}) == 1 else []
+
+
+def _both_sides(entries: list[Sited], _: Inquiry) -> list[Sited]:
+    """A left and a right entry, or a bilateral one (A-10, B-05)."""
+    both = [entry for entry in entries if entry.site.side == "bilateral"]
+    sides = {entry.site.side for entry in entries}
+    return [e for e in entries if e.site.side is not None] if {"left", "right"} <= sides else both

@@ -1,0 +1,146 @@
+"""Narrowing by place, neighbour and record: A-10, B-05, B-28, B-47, B-72, B-78, B-79, A-37."""
+
+from __future__ import annotations
+
+import pytest
+
+from cds_service.coding import NOWHERE, Site
+from cds_service.record import SourceState
+from cds_service.rule_engine.criterion import Criterion
+from tests.unit.rule_engine.charts import ask, condition, facts_of, result
+
+LEFT, RIGHT, BOTH = Site("left", "lower"), Site("right", "lower"), Site("bilateral", "lower")
+LEFT_ARM = Site("left", "upper")
+
+
+def weakness(site: Site = NOWHERE, **more: object) -> object:
+    return condition("weakness", site=site, **{"onset": 3, **more})
+
+
+@pytest.mark.parametrize(
+    ("sites", "limb", "count"),
+    [
+        ([LEFT, LEFT_ARM, Site()], ("lower",), 1),
+        ([LEFT, LEFT_ARM, Site()], ("lower", "unsited"), 2),
+        ([LEFT_ARM], ("lower", "unsited"), 0),
+        ([Site("left", None)], ("unsited",), 1),
+    ],
+)
+def test_limb(sites: list[Site], limb: tuple[str, ...], count: int) -> None:
+    facts = facts_of(*(weakness(site) for site in sites))
+    assert len(ask(facts, condition=("weakness",), limb=limb).entries) == count
+
+
+def test_limb_is_chosen_before_sides_are_compared() -> None:
+    facts = facts_of(weakness(LEFT), weakness(Site("right", "upper")))
+    assert ask(facts, condition=("weakness",), limb=("lower",), site="both-sides").value is False
+    assert ask(facts, condition=("weakness",), site="both-sides").value is True
+
+
+@pytest.mark.parametrize(
+    ("sites", "holds"),
+    [
+        ([LEFT], True),
+        ([LEFT, LEFT], True),
+        ([LEFT, RIGHT], False),
+        ([LEFT, BOTH], False),
+        ([Site()], False),
+        ([LEFT, Site()], True),
+    ],
+)
+def test_only_one_side(sites: list[Site], holds: bool) -> None:
+    facts = facts_of(*(condition("limb-oedema", site=site, onset=i) for i, site in enumerate(sites)))
+    assert ask(facts, condition=("limb-oedema",), site="only-one-side").value is holds
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "holds"),
+    [
+        (LEFT, RIGHT, True), (LEFT, LEFT, False), (LEFT, BOTH, True), (LEFT, Site(), False),
+        (Site(), RIGHT, False), (None, RIGHT, True), (None, Site(), False),
+    ],
+)  # fmt: skip
+def test_another_side_than_an_old_deficit(old: Site | None, new: Site, holds: bool) -> None:
+    sequelae = [] if old is None else [condition("stroke-sequelae", onset=400, site=old)]
+    others = {"old": Criterion(says="sequelae", condition=("stroke-sequelae",))}
+    verdict = ask(facts_of(weakness(new), *sequelae), others=others, condition=("weakness",), not_same_side_as="old")
+    assert verdict.value is holds
+
+
+@pytest.mark.parametrize(("fall", "holds"), [(13, True), (12, False), (27, True), (28, False)])
+def test_near_means_so_many_days_before_or_after_any_entry(fall: float, holds: bool) -> None:
+    injuries = [condition("fracture", onset=20), condition("fracture", onset=2)]
+    others = {"injury": Criterion(says="injury", condition=("fracture",))}
+    facts = facts_of(condition("fall-event", onset=fall), *injuries)
+    assert ask(facts, others=others, condition=("fall-event",), near="injury", near_days=7).value is holds
+
+
+@pytest.mark.parametrize(("recorded", "holds"), [(16, True), (17, False), (None, False)])
+def test_recorded_again_after_a_plan_began(recorded: float | None, holds: bool) -> None:
+    others = {"plan": Criterion(says="plan", condition=("inactivity",))}
+    facts = facts_of(condition("inactivity", onset=100), condition("weakness", onset=300, recorded=recorded))
+    verdict = ask(facts, others=others, finding=("weakness",), recorded_after="plan", recorded_days_after=84)
+    assert verdict.value is holds
+
+
+def test_the_same_finding_is_of_the_same_kind_side_and_limb() -> None:
+    others = {"old": Criterion(says="old", finding=("weakness",), older_than_days=100)}
+    facts = facts_of(weakness(LEFT, onset=200), weakness(LEFT, onset=3), weakness(RIGHT, onset=4))
+    verdict = ask(facts, others=others, finding=("weakness",), within_days=10, same_finding_as="old")
+    assert [entry.site for entry in verdict.entries] == [LEFT]
+
+
+@pytest.mark.parametrize(
+    ("age", "onset", "answer"), [(55, 365 * 6, True), (55, 365, False), (None, 365 * 6, None), (55, None, False)]
+)
+def test_age_at_onset(age: float | None, onset: float | None, answer: bool | None) -> None:
+    facts = facts_of(condition("hypertension", onset=onset), age=age)
+    assert ask(facts, condition=("hypertension",), onset_age_below=50).value is answer
+
+
+def test_without_such_an_entry_an_unknown_age_is_no_gap() -> None:
+    assert ask(facts_of(age=None), condition=("hypertension",), onset_age_below=50).value is False
+
+
+SIGNS = {
+    "one": Criterion(says="one", condition=("fasciculation",)),
+    "two": Criterion(says="two", condition=("bulbar",)),
+    "three": Criterion(says="three", result=("fvc",), unit="%", below=80),
+    "against": Criterion(says="against", condition=("sensory",)),
+}
+POINTS = {"points": ("one", "two", "three"), "points_at_least": 2, "minus": ("against",)}
+
+
+@pytest.mark.parametrize(
+    ("signs", "answer"),
+    [
+        (["fasciculation"], False),
+        (["fasciculation", "bulbar"], True),
+        (["fasciculation", "bulbar", "sensory"], False),
+        (["fasciculation", "bulbar", "sensory", "fvc"], True),
+    ],
+)
+def test_points(signs: list[str], answer: bool) -> None:
+    entries = [result("fvc", 60, "%") if sign == "fvc" else condition(sign) for sign in signs]
+    verdict = ask(facts_of(*entries), others=SIGNS, **POINTS)
+    assert verdict.value is answer
+    if answer:
+        assert len(verdict.facts) == len(set(signs) - {"sensory"})
+
+
+def test_points_that_could_be_reached_are_unknown() -> None:
+    states = {"observations": SourceState.FAILED}
+    verdict = ask(facts_of(condition("fasciculation"), states=states), others=SIGNS, **POINTS)
+    assert (verdict.value, verdict.missing) == (None, ("observations",))
+    assert ask(facts_of(states=states), others=SIGNS, **POINTS).value is False
+
+
+def test_a_relation_to_what_could_not_be_read_is_unknown_where_it_decides() -> None:
+    """A plan that could not be read: findings before it may be there. Without any finding the answer is no."""
+    others = {"plan": Criterion(says="plan", plan=("exercise-plan",))}
+    states = {"orders": SourceState.FAILED}
+    question = {"others": others, "finding": ("weakness",), "before": "plan"}
+    verdict = ask(facts_of(weakness(), states=states), **question)
+    assert (verdict.value, verdict.missing) == (None, ("orders",))
+    assert ask(facts_of(states=states), **question).value is False
+    assert ask(facts_of(weakness()), **question).value is False
