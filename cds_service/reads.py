@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,7 @@ from cds_service.errors import RuleFileError
 from cds_service.prefetch import Reads
 from cds_service.record import SourceName
 from cds_service.rule_engine.care import DONE_SOURCES, SEEN_SOURCES
-from cds_service.rule_engine.model import Criterion
+from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.written import line_of, read_struct
 from cds_service.service import RulePack
 
@@ -41,19 +41,11 @@ def reads_of(pack: RulePack) -> Reads:
     tables = pack.knowledge.tables
     codings = {
         str(coding)
-        for name in _sets_asked(pack)
-        if name in tables.entries and tables.entries[name].resource == OBSERVATION
+        for name in tables.asked & tables.entries.keys()
+        if tables.entries[name].resource == OBSERVATION
         for coding in tables.codings[name]
     }
     return Reads(look_back_days=look_back, observation_codes=tuple(sorted(codings)))
-
-
-def _sets_asked(pack: RulePack) -> Iterable[str]:
-    criteria = [c for rule in pack.knowledge.rules.by_number for c in rule.rule.criteria.values()]
-    for criterion in (*criteria, *pack.knowledge.gate_criteria.values()):
-        yield from criterion.done
-    yield from (measure.set for measure in pack.knowledge.findings.measured)
-    yield from pack.deck.orders.watched_sets
 
 
 def _refuse_beyond(path: Path, name: str, criterion: Criterion, look_back: Mapping[SourceName, int]) -> None:

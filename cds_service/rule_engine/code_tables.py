@@ -36,11 +36,15 @@ class ValueSetEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class CodeTables(msgspec.Struct, frozen=True):
-    """The vocabulary, the description of each value set, and the verified codings of each set (for templates)."""
+    """The vocabulary, the description of each value set, and the verified codings of each set (for templates).
+
+    ``asked`` are the sets that any other file of ``rules/`` names.
+    """
 
     vocabulary: Vocabulary
     entries: Mapping[str, ValueSetEntry]
     codings: Mapping[str, tuple[Coding, ...]]
+    asked: frozenset[str]
 
     @property
     def known_sets(self) -> frozenset[str]:
@@ -101,7 +105,7 @@ def load_code_tables(rules: Path, steroids: SteroidKnowledge, order_keys: Mappin
             **dict.fromkeys(steroids.route_texts.local, steroids.route_sets.local),
         },
     )
-    return CodeTables(vocabulary, entries, sets.codings)
+    return CodeTables(vocabulary, entries, sets.codings, asked)
 
 
 def _sets_asked_about(rules: Path, entries: Mapping[str, ValueSetEntry]) -> frozenset[str]:

@@ -89,13 +89,20 @@ def test_an_order_without_a_verified_code_is_listed_as_wanted(deck: CardDeck) ->
 
 def test_orders_of_an_emergency_are_marked_as_such() -> None:
     urgent = {key for key, order in ORDERS.items() if order.get("priority") == "stat"}
-    assert urgent == {"referral-neurology-emergency", "referral-emergency", "ct-head"}
+    assert urgent == {
+        "referral-neurology-emergency",
+        "referral-emergency",
+        "ct-head",
+        "spine-mri-emergency",
+        "spine-ct",
+        "glucose-now",
+    }
 
 
 def test_x_ray_and_ct_are_marked_as_ionising() -> None:
     """G11."""
     ionising = {key for key, order in ORDERS.items() if order.get("ionising")}
-    assert ionising == {"ct-head", "chest-x-ray", "injury-x-ray", "dxa"}
+    assert ionising == {"ct-head", "chest-x-ray", "injury-x-ray", "dxa", "spine-ct"}
 
 
 @pytest.mark.parametrize("word", ["biopsy", "stimulation", "prednis", "NSAID", "anti-inflammatory"])

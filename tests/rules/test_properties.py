@@ -26,6 +26,11 @@ CASES = [case for _, case in load_cases(RULES)]
 AS_OF = datetime(2026, 11, 2, 12, tzinfo=UTC)
 KNOWLEDGE: Knowledge = load_knowledge(RULES, AS_OF.date())
 LIVING = [case for case in CASES if not case.deceased]
+# A rule whose findings another takes once that one is no longer silenced by what cannot be read.
+TAKERS = {
+    compiled.rule.id: {other for c in compiled.rule.criteria.values() for other in c.not_taken_by}
+    for compiled in KNOWLEDGE.rules.by_number
+}
 by_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 Resource = dict[str, Any]
 
@@ -109,7 +114,13 @@ def test_a_family_history_copy_changes_nothing(case: Case) -> None:
         for r in resources
         if r["resourceType"] == "Condition"
     ]
-    assert answers(resources) == answers(resources + relatives)
+    before, after = answers(resources), answers(resources + relatives)
+    excepted = {"suspected-myositis-myopathy"}  # B-55: a relative's muscle disease is context of R09
+    if before["suspected-myositis-myopathy"] != after["suspected-myositis-myopathy"]:
+        excepted |= {"unexplained-weakness-wasting", "neurogenic-pattern"}  # whose findings R09 then takes
+    assert {r: a for r, a in before.items() if r not in excepted} == {
+        r: a for r, a in after.items() if r not in excepted
+    }
 
 
 @by_case
@@ -151,7 +162,8 @@ def test_a_missing_source_never_turns_into_not_met(case: Case, source: str) -> N
     before, after = answers(resources), answers(resources, **{source: SourceState.FAILED})
     for rule, (was, _) in before.items():
         if was in ("fired", "unknown"):
-            assert after[rule][0] in ("fired", "unknown", "suppressed"), rule
+            taken = any(after[other][0] == "fired" != before[other][0] for other in TAKERS.get(rule, ()))
+            assert after[rule][0] in ("fired", "unknown", "suppressed") or taken, rule
 
 
 @by_case

@@ -46,6 +46,8 @@ EXPECTED = tomllib.loads((FOLDER / "expected.toml").read_text(encoding="utf-8"))
 ANCHOR: date = EXPECTED["anchor"]
 AS_WRITTEN = load_fixture_patients(FOLDER, ANCHOR)
 HOOK_REQUESTS = load_hook_requests(FOLDER, ANCHOR)
+ALL_RULES = {path.parent.name for path in (Path(__file__).parents[2] / "rules").glob("*/rule.toml")}
+# The rules that the patients were written for: each has one that fires it, one that silences it and a near-miss.
 SIX_RULES = {
     "rapidly-progressive-weakness",
     "neurogenic-pattern",
@@ -238,7 +240,7 @@ def test_expected_toml_names_existing_patients_and_only_rules_that_are_built() -
     assert {path.stem for path in (FOLDER / "patients").glob("*.json")} == {patient.id for patient in AS_WRITTEN}
     for patient in AS_WRITTEN:
         named = {*patient.fired, *patient.held_back, *patient.suppressed, *patient.near_misses}
-        assert named <= SIX_RULES, patient.id
+        assert named <= ALL_RULES, patient.id
         assert set(patient.fired).isdisjoint({*patient.suppressed, *patient.near_misses}), patient.id
         shown = [rule for card in patient.expected_cards for rule in card.rules]
         assert sorted([*shown, *patient.held_back]) == sorted(patient.fired), patient.id
@@ -246,7 +248,7 @@ def test_expected_toml_names_existing_patients_and_only_rules_that_are_built() -
 
 def test_every_rule_has_a_patient_that_fires_it_one_that_silences_it_and_a_near_miss() -> None:
     alive = [patient for patient in AS_WRITTEN if "deceasedDateTime" not in resources(patient)[0]]
-    assert {rule for patient in AS_WRITTEN for rule in patient.fired} == SIX_RULES
+    assert {rule for patient in AS_WRITTEN for rule in patient.fired} >= SIX_RULES
     assert {rule for patient in alive for rule in patient.suppressed} == SIX_RULES
     assert {rule for patient in AS_WRITTEN for rule in patient.near_misses} == SIX_RULES
 
@@ -303,7 +305,7 @@ def test_every_patient_gets_the_cards_that_expected_toml_names(days: int, knowle
         evaluation = evaluated(patient, knowledge, as_of)
         assert {a.rule.id: a.indicator for a in evaluation.fired} == patient.fired, patient.id
         suppressed = {a.rule.id for a in evaluation.assessments if a.status is Status.SUPPRESSED}
-        assert suppressed == set(patient.suppressed), patient.id
+        assert suppressed & SIX_RULES == set(patient.suppressed), patient.id
         composed = compose(evaluation, deck, NO_MEMORY, CardContext(patient_id=patient.id))
         shown = [
             (
