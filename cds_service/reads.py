@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ from cds_service.errors import RuleFileError
 from cds_service.prefetch import Reads
 from cds_service.record import SourceName
 from cds_service.rule_engine.care import DONE_SOURCES, SEEN_SOURCES
+from cds_service.rule_engine.code_tables import CodeTables
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.written import line_of, read_struct
 from cds_service.service import RulePack
@@ -26,6 +27,7 @@ class _Reading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     checker: str
     review_by: str
     look_back_days: Mapping[SourceName, int]
+    undated: tuple[str, ...]
 
 
 def reads_of(pack: RulePack) -> Reads:
@@ -34,18 +36,23 @@ def reads_of(pack: RulePack) -> Reads:
     Raises RuleFileError when a rule asks further back than ``rules/reading.toml`` reads.
     """
     folder = pack.knowledge.folder
-    look_back = read_struct(folder / "reading.toml", _Reading).look_back_days
+    reading = read_struct(folder / "reading.toml", _Reading)
+    look_back = reading.look_back_days
     for compiled in pack.knowledge.rules.by_number:
         for name, criterion in compiled.rule.criteria.items():
             _refuse_beyond(folder / compiled.rule.id / "rule.toml", name, criterion, look_back)
     tables = pack.knowledge.tables
-    codings = {
-        str(coding)
-        for name in tables.asked & tables.entries.keys()
-        if tables.entries[name].resource == OBSERVATION
-        for coding in tables.codings[name]
-    }
-    return Reads(look_back_days=look_back, observation_codes=tuple(sorted(codings)))
+    asked = [name for name in tables.asked & tables.entries.keys() if tables.entries[name].resource == OBSERVATION]
+    undated = [name for name in reading.undated if name in asked]
+    return Reads(
+        look_back_days=look_back,
+        observation_codes=_codes(asked, tables),
+        undated_codes=_codes(undated, tables),
+    )
+
+
+def _codes(names: Iterable[str], tables: CodeTables) -> tuple[str, ...]:
+    return tuple(sorted({str(coding) for name in names for coding in tables.codings[name]}))
 
 
 def _refuse_beyond(path: Path, name: str, criterion: Criterion, look_back: Mapping[SourceName, int]) -> None:

@@ -34,12 +34,13 @@ class Reads(msgspec.Struct, frozen=True):
     """What the rules read.
 
     ``look_back_days`` is heeded for dated sources only (P-01). ``observation_codes`` are written ``system|code``; none
-    means all observations.
+    means all observations. ``undated_codes`` are those of them that count whenever measured, such as a height (A-11).
     """
 
     sources: tuple[SourceName, ...] = ALL_SOURCES
     look_back_days: Mapping[SourceName, int] = {}
     observation_codes: tuple[str, ...] = ()
+    undated_codes: tuple[str, ...] = ()
 
 
 class Query(NamedTuple):
@@ -59,6 +60,7 @@ class PrefetchPlan(msgspec.Struct, frozen=True):
     templates: Mapping[str, str]
     templates_3: Mapping[str, str]
     code_lists: tuple[str, ...]
+    undated_lists: tuple[str, ...] = ()
 
     def templates_for(self, profile: str) -> Mapping[str, str]:
         """What discovery shows to clients of this profile."""
@@ -75,21 +77,28 @@ class PrefetchPlan(msgspec.Struct, frozen=True):
             return (Query(f"{dated}&_count={_PAGE_SIZE}", search),)
         # Newest first: what a cap or the deadline cuts off is the oldest.
         tail = f"&_sort=-date&_count={_PAGE_SIZE}"
-        return tuple(Query(f"{dated}&code={codes}{tail}", search) for codes in self.code_lists) or (
-            Query(f"{dated}{tail}", search),
+        if not self.code_lists:
+            return (Query(f"{dated}{tail}", search),)
+        return tuple(
+            Query(f"{begin}&code={codes}{tail}", search)
+            for begin, lists in ((dated, self.code_lists), (search, self.undated_lists))
+            for codes in lists
         )
 
 
 def prefetch_plan(reads: Reads) -> PrefetchPlan:
     """The templates and searches for these reads. Raises ValueError when a template breaks the linter's rules."""
-    code_lists = tuple(_code_lists(reads.observation_codes))
-    templates: dict[str, str] = {name: _template(name, reads, code_lists, dated=False) for name in reads.sources}
-    templates_3: dict[str, str] = {name: _template(name, reads, code_lists, dated=True) for name in reads.sources}
+    lists = tuple(_code_lists(reads.observation_codes))
+    dated_lists = tuple(_code_lists(set(reads.observation_codes) - set(reads.undated_codes)))
+    templates: dict[str, str] = {name: _template(name, reads, lists, dated=False) for name in reads.sources}
+    # One template holds all observations: with codes that count whenever measured it cannot be dated.
+    dated = {name for name in reads.sources if name != "observations" or not reads.undated_codes}
+    templates_3: dict[str, str] = {name: _template(name, reads, lists, dated=name in dated) for name in reads.sources}
     for template in templates.values():
         lint(template)
     for template in templates_3.values():
         lint(template, version_3=True)
-    return PrefetchPlan(reads, templates, templates_3, code_lists)
+    return PrefetchPlan(reads, templates, templates_3, dated_lists, tuple(_code_lists(reads.undated_codes)))
 
 
 def _template(name: SourceName, reads: Reads, code_lists: tuple[str, ...], *, dated: bool) -> str:
