@@ -25,7 +25,7 @@ SYSTEMIC = {"yes": True, "no": False, "uncertain": None}
 
 
 class ValueSetEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ``rules/value_sets.toml`` says about one set."""
+    """What ``rules/value_sets.toml`` says about one set. ``kept_for``: why it is kept although no rule asks about it."""
 
     title: str
     resource: str
@@ -33,6 +33,7 @@ class ValueSetEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     rulings: tuple[str, ...] = ()
     note: str | None = None
     wanted: tuple[str, ...] = ()
+    kept_for: str | None = None
 
 
 class CodeTables(msgspec.Struct, frozen=True):
@@ -113,6 +114,13 @@ def _sets_asked_about(rules: Path, entries: Mapping[str, ValueSetEntry]) -> froz
     files = [path for path in rules.rglob("*.toml") if path.name not in ("value_sets.toml", "cases.toml")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     return frozenset(name for name in entries if f'"{name}"' in text)
+
+
+def refuse_unasked(path: Path, tables: CodeTables) -> None:
+    """A value set that nothing asks about is a mistake, unless ``kept_for`` says what it is kept for."""
+    for name, entry in tables.entries.items():
+        if name not in tables.asked and entry.kept_for is None:
+            raise RuleFileError(path, line_of(path, f"[{name}]"), f"no rule asks about value set {name!r}")
 
 
 def _only(asked: frozenset[str], members: Mapping[K, frozenset[str]]) -> dict[K, frozenset[str]]:

@@ -17,7 +17,7 @@ from cds_service.derive.steroid_knowledge import SteroidKnowledge
 from cds_service.derive.units import UnitKnowledge
 from cds_service.derive.weight_knowledge import WeightKnowledge
 from cds_service.errors import RuleFileError
-from cds_service.rule_engine.code_tables import CodeTables, load_code_tables
+from cds_service.rule_engine.code_tables import CodeTables, load_code_tables, refuse_unasked
 from cds_service.rule_engine.compiler import Compiler
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.model import Rule
@@ -109,6 +109,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
         _compile(path, _read_rule(path, known, kinds, orders), (compiled_gates, gates), compiler)
         for path in sorted(folder.glob("*/rule.toml"))
     ]
+    refuse_unasked(folder / "value_sets.toml", tables)
     _refuse_overlaps(folder, rules)
     book = RuleBook(
         by_number=tuple(sorted(rules, key=lambda c: c.rule.number)),

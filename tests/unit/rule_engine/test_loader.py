@@ -136,3 +136,12 @@ def test_the_pack_hash_changes_with_any_file(rules: Path) -> None:
     with (rules / "tiers.toml").open("a") as file:
         file.write("# a word\n")
     assert before != load_knowledge(rules, TODAY).pack_hash
+
+
+def test_a_value_set_that_nobody_asks_about_is_refused(rules: Path) -> None:
+    """An unused set is a rule that was forgotten, or a name that was mistyped."""
+    with (rules / "value_sets.toml").open("a") as file:
+        file.write('\n[zebra]\ntitle = "Zebra"\nresource = "condition"\n')
+    shutil.copy(rules / "value_sets" / "weakness.csv", rules / "value_sets" / "zebra.csv")
+    with pytest.raises(RuleFileError, match="no rule asks about value set 'zebra'"):
+        load_knowledge(rules, TODAY)
