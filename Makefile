@@ -25,6 +25,7 @@ test: $(READY) ## run the tests; names what was skipped and why
 check: $(READY) ## lint, format, types, imports, rules, generated documents
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 	$(BIN)/atrophy-cds check-rules && $(BIN)/atrophy-cds docs --check
+	$(BIN)/python -m pytest -q tests/rules/test_value_sets.py tests/rules/test_value_set_members.py tests/rules/test_coverage.py
 
 fix: $(READY) ## repair what can be repaired: lint, format, generated documents
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

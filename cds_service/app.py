@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from flask import Flask, Response
 
 from cds_service.cards.profiles import profile_named
+from cds_service.errors import SettingsError
 from cds_service.fhir.client import FhirClient
 from cds_service.fixture_patients import FixturePatient, load_fixture_patients
 from cds_service.prefetch import prefetch_plan
@@ -62,6 +63,10 @@ def build_service(settings: Settings, store: Store, clock: Clock) -> CdsService:
     """The service with its knowledge read and compiled, and its connections kept for all calls."""
     profile_named(settings.profile)  # a profile that does not exist stops the start, not each call
     pack = load_rule_pack(settings.rules_dir, settings.today())
+    try:
+        pack.knowledge.rules.named(settings.rules_off)
+    except ValueError as error:
+        raise SettingsError(f"ATROPHY_CDS_RULES_OFF: {error}") from None
     return CdsService(
         pack=pack,
         plan=prefetch_plan(reads_of(pack)),

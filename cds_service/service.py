@@ -32,7 +32,7 @@ from cds_service.record import PatientRecord, SourceName, SourceState
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
-from cds_service.rule_engine.model import Evaluation, Status
+from cds_service.rule_engine.model import Evaluation, Facts, Status
 from cds_service.settings import CdsClient, Settings
 from cds_service.store import PatientMemory, Store
 
@@ -122,7 +122,8 @@ class CdsService:
         watch.lap("record")
         memory = self._store.memory(client.id, request.fhir_server or "", request.patient_id)
         context = self._context(client, request)
-        advice = self._advise(record, as_of, memory, context)
+        off = self._pack.knowledge.rules.named(client.rules_off)
+        advice = self._advise(gather_facts(record, self._pack.knowledge, as_of), memory, context, off)
         advice = refuse_without_required(advice, self._pack.deck, context)
         watch.lap("rules")
         kept = self._note(client, memory.patient, advice, as_of)
@@ -136,12 +137,15 @@ class CdsService:
         """Keep what became of cards; repeats and unknown cards are counted and have no effect (P-22)."""
         return self._store.record_feedback(client.id, items, self._clock())
 
-    def _advise(self, record: PatientRecord, as_of: datetime, memory: PatientMemory, context: CardContext) -> Advice:
+    def _advise(
+        self, facts: Facts, memory: PatientMemory, context: CardContext, switched_off: frozenset[str]
+    ) -> Advice:
         """A store in trouble costs the snooze, never the card."""
+        evaluation = evaluate(self._pack.knowledge.rules, facts, switched_off)
         try:
-            return advise(record, as_of, self._pack, memory, context)
+            return Advice(evaluation, compose(evaluation, self._pack.deck, memory, context))
         except StoreUnavailable:
-            return advise(record, as_of, self._pack, NO_MEMORY, context)
+            return Advice(evaluation, compose(evaluation, self._pack.deck, NO_MEMORY, context))
 
     def _note(self, client: CdsClient, patient: str, advice: Advice, as_of: datetime) -> bool:
         try:

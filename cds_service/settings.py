@@ -35,6 +35,7 @@ class CdsClient(msgspec.Struct, frozen=True):
     id: str = "open"
     profile: str = "cds-hooks-2.0"
     deadline_seconds: float = 1.8
+    rules_off: tuple[str, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -55,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True):
     deadline_seconds: float = 1.8
     max_body_bytes: int = 16 * 1024 * 1024
     allow_origins: tuple[str, ...] = ()
+    rules_off: tuple[str, ...] = ()
     keep_comments: bool = False
     source_label: str = "Atrophy CDS"
     source_url: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 
 import msgspec
 
@@ -10,7 +11,7 @@ from cds_service.cards.gaps import in_words, is_unread
 from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.orders import Kept
 from cds_service.cards.wording import fact_sentence, own
-from cds_service.rule_engine.model import Assessment, CardGroup, Evaluation
+from cds_service.rule_engine.model import Assessment, CardGroup, Evaluation, Rule
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -54,7 +55,7 @@ def detail(draft: Draft, evaluation: Evaluation, deck: CardDeck, gaps: Sequence[
         _listed(words.options, _options(draft, deck)),
         _listed(words.also, (f"{own(a.rule.title)}: {own(a.summary)}" for a in draft.others)),
         own(words.waiting.format(titles="; ".join(waiting))) if waiting else "",
-        f"**{words.source}** {_source(draft, deck)}",
+        f"**{words.source}** {_source(draft, deck, evaluation.facts.as_of.date())}",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -96,12 +97,20 @@ def _options(draft: Draft, deck: CardDeck) -> Iterator[str]:
         yield own(words.already_there.format(orders="; ".join(labels)))
 
 
-def _source(draft: Draft, deck: CardDeck) -> str:
+def _source(draft: Draft, deck: CardDeck, today: date) -> str:
     words = deck.cards.words
-    rules = [deck.of_rule(assessment.rule) for assessment in draft.rules]
     citations = dict.fromkeys(c for assessment in draft.spoken for c in deck.of_rule(assessment.rule).citations)
-    versions = [r.version if r.is_reviewed else f"{r.version} ({words.not_reviewed})" for r in rules]
+    versions = [_version(assessment.rule, deck, today) for assessment in draft.rules]
     return f"{'; '.join(citations)}. {own('; '.join(versions))}. {own(words.disclaimer)}"
+
+
+def _version(rule: Rule, deck: CardDeck, today: date) -> str:
+    """Number and version, with what a reader must know of them: not reviewed, or its review is due."""
+    words, ready = deck.cards.words, deck.of_rule(rule)
+    doubts = [] if ready.is_reviewed else [words.not_reviewed]
+    if rule.review_by < today:
+        doubts.append(words.review_passed)
+    return f"{ready.version} ({', '.join(doubts)})" if doubts else ready.version
 
 
 def _listed(heading: str, lines: Iterable[str]) -> str:

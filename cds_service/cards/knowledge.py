@@ -56,6 +56,7 @@ class Words(_Written, frozen=True, kw_only=True):
     beside: str
     rule: str
     not_reviewed: str
+    review_passed: str
     disclaimer: str
     second_hand: str
     unconfirmed: str

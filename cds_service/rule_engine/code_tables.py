@@ -25,7 +25,7 @@ SYSTEMIC = {"yes": True, "no": False, "uncertain": None}
 
 
 class ValueSetEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ``rules/value_sets.toml`` says about one set. ``kept_for``: why it is kept although no rule asks about it."""
+    """What ``rules/value_sets.toml`` says about one set. ``kept_for``: why it stays although no rule asks about it."""
 
     title: str
     resource: str

@@ -17,14 +17,20 @@ from cds_service.rule_engine.tier import Tier, decide_tier, with_steroid_dose
 REASONS_NAMED = 3
 
 
-def evaluate(book: RuleBook, facts: Facts) -> Evaluation:
-    """The answer of every rule, in the order of the rule numbers, and the tier that the facts reach (section 6)."""
+def evaluate(book: RuleBook, facts: Facts, switched_off: frozenset[str] = frozenset()) -> Evaluation:
+    """The answer of every rule, in the order of the rule numbers, and the tier that the facts reach (section 6).
+
+    ``switched_off`` are ids of rules that the site or the CDS Client does not want: they take no finding.
+    """
     if facts.record.deceased:
         dead = tuple(Assessment(c.rule, Status.SUPPRESSED, "deceased") for c in book.by_number)
         return Evaluation(facts, "0", book.tiers.deceased, dead)
     gates = Inquiry(facts, book.gates)
     answers: dict[str, Assessment] = {}
     for compiled in book.in_order:
+        if compiled.rule.id in switched_off:
+            answers[compiled.rule.id] = Assessment(compiled.rule, Status.SUPPRESSED, "switched-off")
+            continue
         answers[compiled.rule.id] = _assess(compiled, Inquiry(facts, compiled.criteria, gates, answers))
     tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(gates.ask("explained").value))
     palliative = bool(gates.ask("palliative_care").value)

@@ -75,6 +75,21 @@ class RuleBook(msgspec.Struct, frozen=True):
                 shown[domain.name] = "plain"
         return shown
 
+    def named(self, words: Iterable[str]) -> frozenset[str]:
+        """Ids of the rules that the words name: an id, ``emergency`` (R01-R05) or ``extension`` (EXT).
+
+        Raises ValueError for any other word.
+        """
+        rules = [compiled.rule for compiled in self.by_number]
+        groups = {
+            "emergency": frozenset(rule.id for rule in rules if rule.group == "emergency"),
+            "extension": frozenset(rule.id for rule in rules if rule.extension),
+            **{rule.id: frozenset({rule.id}) for rule in rules},
+        }
+        if unknown := [word for word in words if word not in groups]:
+            raise ValueError(f"no rule or group of rules is called {unknown[0]!r}")
+        return frozenset[str]().union(*(groups[word] for word in words))
+
     def own_trigger(self, assessment: Assessment) -> bool:
         """Whether the tier has no say over this card: as its branch says, else as its rule says (A-02)."""
         branch = next((f for f in assessment.rule.fires if f.name == assessment.branch), None)

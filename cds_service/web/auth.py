@@ -55,7 +55,9 @@ def identify(request: Request, settings: Settings) -> CdsClient:
     """
     if not _LOOPBACK_HOST.fullmatch(request.environ.get("HTTP_HOST", "")):
         raise NotAllowed("In open mode the service answers only as localhost, 127.0.0.1 or [::1].")
-    return CdsClient(id="open", profile=settings.profile, deadline_seconds=settings.deadline_seconds)
+    return CdsClient(
+        id="open", profile=settings.profile, deadline_seconds=settings.deadline_seconds, rules_off=settings.rules_off
+    )
 
 
 def may_read(origin: str, allowed: frozenset[str]) -> bool:

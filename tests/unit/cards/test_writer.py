@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -17,7 +18,7 @@ from cds_service.cards.memory import NO_MEMORY
 from cds_service.cards.profiles import ClientProfile
 from cds_service.cds_hooks.response import MAX_SUMMARY, Card, Response, encode
 from cds_service.rule_engine.model import Assessment, Evidence, Fact
-from tests.unit.cards.builders import condition, evaluation, fact, facts_of, fired, rule
+from tests.unit.cards.builders import AS_OF, condition, evaluation, fact, facts_of, fired, rule
 from tests.unit.cards.test_wording import TRICKY
 
 GFM = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -147,6 +148,12 @@ def test_the_detail_says_why_what_is_missing_the_options_and_the_source(deck: Ca
         "**Source** A guideline, 2024 (seen second-hand). Rule R11, version 1.2.0 (not clinically reviewed). "
         "Decision support, not diagnosis."
     )
+
+
+def test_a_rule_whose_review_date_has_passed_says_so(deck: CardDeck) -> None:
+    """An expired rule warns on its card."""
+    card = only_card(deck, fired("R11", "ck", of_rule=rule("R11", review_by=(AS_OF - timedelta(days=1)).date())))
+    assert "its review date has passed" in (card.detail or "")
 
 
 def test_a_reviewed_rule_is_not_called_unreviewed(deck: CardDeck) -> None:
