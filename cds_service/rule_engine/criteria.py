@@ -73,9 +73,18 @@ def _finding(criterion: Criterion, measured_kinds: frozenset[str]) -> Ask:
             if not found:
                 break
             found = step(found, inquiry)
+        if found and criterion.since_steroid_start and _start_was_not_seen(found, inquiry):
+            return Verdict(None, missing=(MEDICATIONS,))
         return inquiry.verdict(found, sources)
 
     return ask
+
+
+def _start_was_not_seen(found: list[Sited], inquiry: Inquiry) -> bool:
+    """Whether only the unread medications could say that every finding is younger than the steroid (T23)."""
+    if inquiry.facts.exposure.started is not None or inquiry.medications_seen():
+        return False
+    return all(entry.onset is not None for entry in found)
 
 
 def _sure(finding: Finding) -> bool:
