@@ -12,6 +12,7 @@ Limb = Literal["upper", "lower"]
 
 NO_SETS: frozenset[str] = frozenset()
 _MEMO_LIMIT = 50_000
+_LONGEST_REMEMBERED = 200
 
 
 class Coding(NamedTuple):
@@ -53,7 +54,7 @@ class ValueSets:
     """Which value sets a code belongs to: by exact code, or by declared prefix for ICD-10-CM (trap 1: G35 is G35.A-D).
 
     ``exact`` maps a Coding to the names of its sets; ``prefixes`` maps a system to pairs of dotless prefix and names.
-    ``known_systems`` are further systems whose codes we would know. Answers are remembered: charts repeat codes.
+    ``known_systems`` are further systems whose codes we would know.
     """
 
     def __init__(
@@ -68,23 +69,9 @@ class ValueSets:
         self._aliases = dict(system_aliases)
         systems = {c.system for c in exact} | set(self._prefixes)
         self.known_systems = frozenset(systems | set(system_aliases) | set(known_systems))
-        self._memo: dict[tuple[str, str], frozenset[str]] = {}
 
     def of(self, system: str, code: str) -> frozenset[str]:
         """Names of the value sets that hold this code; empty when none does."""
-        key = (system, code)
-        found = self._memo.get(key)
-        if found is None:
-            if len(self._memo) >= _MEMO_LIMIT:
-                self._memo.clear()
-            found = self._memo[key] = self._look_up(system, code)
-        return found
-
-    def coding(self, system: str, code: str) -> Coding:
-        """The coding under our name for its system: OIDs and other known spellings become the FHIR URI."""
-        return Coding(self._aliases.get(system, system), code)
-
-    def _look_up(self, system: str, code: str) -> frozenset[str]:
         system = self._aliases.get(system, system)
         key = self._key(system, code)
         found = self._exact.get(key, NO_SETS)
@@ -92,6 +79,10 @@ class ValueSets:
             if key[1].startswith(prefix):
                 found |= names
         return found
+
+    def coding(self, system: str, code: str) -> Coding:
+        """The coding under our name for its system: OIDs and other known spellings become the FHIR URI."""
+        return Coding(self._aliases.get(system, system), code)
 
     def _key(self, system: str, code: str) -> tuple[str, str]:
         """Systems with prefixes (ICD-10-CM) are compared without dots: some charts leave them out."""
@@ -105,16 +96,10 @@ class Sites(Mapping[Coding, Site]):
         self._exact = dict(exact)
         self._prefixes = dict(prefixes)
         self._longest = max((len(c.code) for c in prefixes), default=0)
-        self._memo: dict[Coding, Site | None] = {}
 
     def find(self, coding: Coding) -> Site | None:
-        """The site of a code, None when it names none. Answers are remembered, because charts repeat codes."""
-        if coding in self._memo:
-            return self._memo[coding]
-        if len(self._memo) >= _MEMO_LIMIT:
-            self._memo.clear()
-        found = self._memo[coding] = self._exact.get(coding) or self._by_prefix(coding)
-        return found
+        """The site of a code, None when it names none."""
+        return self._exact.get(coding) or self._by_prefix(coding)
 
     def _by_prefix(self, coding: Coding) -> Site | None:
         system, code = coding
@@ -134,6 +119,18 @@ class Sites(Mapping[Coding, Site]):
         return len(self._exact)
 
 
+class CodeMeaning(msgspec.Struct, frozen=True, gc=False):
+    """All that one code means. ``sets`` is None when nobody knows its system, empty when its system is known.
+
+    ``coding`` stands under our name for the system.
+    """
+
+    sets: frozenset[str] | None
+    coding: Coding
+    site: Site | None
+    product: SteroidProduct | None
+
+
 class Vocabulary(msgspec.Struct, frozen=True):
     """All that reading a record needs to know about codes.
 
@@ -143,6 +140,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     ``specialty_names`` maps an exact lower-case text to the name of a specialty set (B-09).
     ``route_names`` maps an exact lower-case text of a route or dose form ("by mouth") to value sets;
     ``care_plan_words`` a lower-case word of a plan's title or activity to value sets (A-43, A-56).
+    ``remembered`` is filled by ``meaning``.
     """
 
     value_sets: ValueSets
@@ -153,3 +151,17 @@ class Vocabulary(msgspec.Struct, frozen=True):
     specialty_names: Mapping[str, str]
     route_names: Mapping[str, frozenset[str]] = {}
     care_plan_words: Mapping[str, frozenset[str]] = {}
+    remembered: dict[tuple[str | None, str], CodeMeaning] = msgspec.field(default_factory=dict)
+
+    def meaning(self, system: str | None, code: str) -> CodeMeaning:
+        """What a code means, as it is written in a chart. Look in ``remembered`` first: charts repeat codes."""
+        named = system or ""
+        coding = self.value_sets.coding(named, code)
+        known = system is not None and system in self.value_sets.known_systems
+        sets = self.value_sets.of(named, code) if known else None
+        found = CodeMeaning(sets, coding, self.sites.get(coding), self.steroid_products.get(coding))
+        if len(named) + len(code) <= _LONGEST_REMEMBERED:  # no more memory for a chart of endless codes
+            if len(self.remembered) >= _MEMO_LIMIT:
+                self.remembered.clear()
+            self.remembered[(system, code)] = found
+        return found

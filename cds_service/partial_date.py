@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
 
 import msgspec
@@ -20,6 +20,7 @@ _YEAR = re.compile(r"\d{4}")
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 CLOCK_TOLERANCE = timedelta(hours=24)
+_FIRST_MOMENT, _LAST_MOMENT = time.min, time.max
 
 
 class PartialDate(msgspec.Struct, frozen=True, gc=False, order=True):
@@ -88,14 +89,16 @@ def parse_partial_date(text: str, zone: tzinfo) -> PartialDate:
 
 def _instant(text: str, zone: tzinfo) -> PartialDate:
     moment = datetime.fromisoformat(_LONG_FRACTION.sub(r"\1", text) if "." in text else text)
-    moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    elif moment.tzinfo is not zone:
+        moment = moment.astimezone(zone)
     return PartialDate(moment, moment, "instant", text)
 
 
 def _days(first: date, last: date, precision: Precision, text: str, zone: tzinfo) -> PartialDate:
-    earliest = datetime(first.year, first.month, first.day, tzinfo=zone)
-    latest = datetime(last.year, last.month, last.day, 23, 59, 59, 999999, tzinfo=zone)
-    return PartialDate(earliest, latest, precision, text)
+    earliest = datetime.combine(first, _FIRST_MOMENT, zone)
+    return PartialDate(earliest, datetime.combine(last, _LAST_MOMENT, zone), precision, text)
 
 
 def end_of_day(day: date, zone: tzinfo = UTC) -> datetime:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
 
+from cds_service.coding import NO_SETS
+from cds_service.derive.index import BySet, RecordIndex
 from cds_service.partial_date import PartialDate
-from cds_service.record import ActivityEntry, ObservationEntry, PatientRecord, VisitEntry
+from cds_service.record import ActivityEntry, ObservationEntry, VisitEntry
 from cds_service.rule_engine.care import APPOINTMENT_COMING, ORDER_OPEN, VISIT_NEVER, is_ordered, is_performed
 
 
@@ -21,23 +23,36 @@ class CareEntry(NamedTuple):
     coming: bool = False
 
 
-def care_by_set(record: PatientRecord, watched: frozenset[str]) -> Mapping[str, tuple[CareEntry, ...]]:
-    """Every entry of a watched value set that counts; drafts, revoked and cancelled ones never do."""
-    found: dict[str, list[CareEntry]] = {}
-    entries: tuple[ObservationEntry | ActivityEntry | VisitEntry, ...] = (
-        *record.observations,
-        *record.activities,
-        *record.visits,
-    )
-    for entry in entries:
-        sets = entry.sets if isinstance(entry, ObservationEntry) else entry.sets | entry.specialties
-        if watched.isdisjoint(sets):
-            continue
-        care = _care(entry)
-        if care is not None:
-            for name in sets & watched:
-                found.setdefault(name, []).append(care)
-    return {name: tuple(care) for name, care in found.items()}
+class CareRecord:
+    """What counts of one patient's record, by value set; drafts, revoked and cancelled entries never do.
+
+    A set is looked up when it is first asked about: an answer asks about a few of all the sets that orders watch.
+    ``present`` are the sets that have any entry, whether it counts or not.
+    """
+
+    def __init__(self, index: RecordIndex) -> None:
+        record = index.record
+        self._found: dict[str, tuple[CareEntry, ...]] = {}
+        self._kinds: list[BySet[Any]] = []
+        present: list[frozenset[str]] = []
+        if record.observations:
+            self._kinds.append(index.observations)
+            present += [entry.sets for entry in record.observations]
+        if record.activities:
+            self._kinds.append(index.activities_for)
+            present += [entry.sets | entry.specialties for entry in record.activities]
+        if record.visits:
+            self._kinds.append(index.visits)
+            present += [entry.sets | entry.specialties for entry in record.visits]
+        self.present = NO_SETS.union(*present)
+
+    def of(self, name: str) -> tuple[CareEntry, ...]:
+        """Results, then what was done or ordered, then visits."""
+        found = self._found.get(name)
+        if found is None:
+            entries = [entry for kind in self._kinds for entry in kind.of((name,))]
+            found = self._found[name] = tuple([care for entry in entries if (care := _care(entry)) is not None])
+        return found
 
 
 def newest_is_abnormal(entries: Iterable[CareEntry]) -> bool:

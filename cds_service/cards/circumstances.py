@@ -6,31 +6,25 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from cds_service.cards.order_knowledge import Caution, Pregnancy
-from cds_service.derive.conditions import counts, is_active
+from cds_service.derive.conditions import counts
+from cds_service.derive.index import RecordIndex
 from cds_service.partial_date import PartialDate
-from cds_service.record import ConditionEntry, PatientRecord
 from cds_service.rule_engine.care import is_performed
 
 
 class Circumstances:
     """Asked only when an order needs it; each answer is found once."""
 
-    def __init__(self, record: PatientRecord, as_of: datetime, pregnancy: Pregnancy) -> None:
-        self._record = record
+    def __init__(self, index: RecordIndex, as_of: datetime, pregnancy: Pregnancy) -> None:
+        self._index = index
         self._as_of = as_of
         self._pregnancy = pregnancy
-        self._active: tuple[ConditionEntry, ...] | None = None
         self._pregnant: bool | None = None
 
     def has_condition(self, sets: Iterable[str], within_days: int | None = None) -> bool:
         """Whether a condition of one of the sets is active, and (with a window) began or was recorded inside it."""
-        wanted = frozenset(sets)
-        if self._active is None:
-            self._active = tuple(c for c in self._record.conditions if is_active(c, self._as_of))
-        return any(
-            not wanted.isdisjoint(c.sets) and (within_days is None or self._recent(c.onset or c.recorded, within_days))
-            for c in self._active
-        )
+        active = self._index.active_conditions.of(sets)
+        return any(within_days is None or self._recent(c.onset or c.recorded, within_days) for c in active)
 
     def is_pregnant(self) -> bool:
         """G11: a pregnancy code inside its window, or a delivery inside its own whatever its status (A-40, B-74)."""
@@ -48,11 +42,10 @@ class Circumstances:
         return self._is_low(caution)
 
     def _is_low(self, caution: Caution) -> bool:
-        sets = frozenset(caution.results)
         results = [
             (o.effective, o.value, o.unit)
-            for o in self._record.observations
-            if o.value is not None and o.effective is not None and not sets.isdisjoint(o.sets)
+            for o in self._index.observations.of(caution.results)
+            if o.value is not None and o.effective is not None
         ]
         if not results:
             return False
@@ -61,9 +54,9 @@ class Circumstances:
         return recent and unit in caution.units and value < caution.below
 
     def _has_delivered(self) -> bool:
-        sets = frozenset(self._pregnancy.delivery_sets)
-        dates = [c.onset or c.recorded for c in self._record.conditions if counts(c) and not sets.isdisjoint(c.sets)]
-        dates += [a.date for a in self._record.activities if is_performed(a) and not sets.isdisjoint(a.sets)]
+        sets = self._pregnancy.delivery_sets
+        dates = [c.onset or c.recorded for c in self._index.conditions.of(sets) if counts(c)]
+        dates += [a.date for a in self._index.activities.of(sets) if is_performed(a)]
         return any(self._recent(dated, self._pregnancy.delivery_within_days) for dated in dates)
 
     def _recent(self, dated: PartialDate | None, days: int) -> bool:

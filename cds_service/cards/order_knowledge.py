@@ -98,7 +98,8 @@ class _OrderFile(_Written, frozen=True, kw_only=True):
 class Order(msgspec.Struct, frozen=True):
     """An order made ready. ``resource`` is its ServiceRequest without subject; None when no code is verified (B-53).
 
-    ``own_set`` is the value set of our own accepted suggestions. ``repeat_label`` is for B-84.
+    ``own_set`` is the value set of our own accepted suggestions. ``repeat_label`` is for B-84. ``watched_sets`` are all
+    value sets that can show it to be done or under way (G6, G8).
     """
 
     key: str
@@ -106,15 +107,15 @@ class Order(msgspec.Struct, frozen=True):
     own_set: str
     resource: Json | None
     repeat_label: str
+    watched_sets: frozenset[str]
 
 
 class OrderKnowledge(msgspec.Struct, frozen=True):
-    """All orders by key, and the value sets that say whether one is already done or under way."""
+    """All orders by key, and when pregnancy changes what is offered."""
 
     version: str
     pregnancy: Pregnancy
     orders: Mapping[str, Order]
-    watched_sets: frozenset[str]
 
     def label(self, key: str) -> str:
         """The name of an order."""
@@ -137,12 +138,7 @@ def load_order_knowledge(folder: Path, value_sets: Iterable[str]) -> OrderKnowle
     for name in (*file.pregnancy.sets, *file.pregnancy.delivery_sets):
         if name not in known:
             raise RuleFileError(path, line_of(path, "pregnancy", name), f"no value set is called {name!r}")
-    watched = {
-        name
-        for order in orders.values()
-        for name in (order.own_set, *order.written.done_sets, *order.written.specialties)
-    }
-    return OrderKnowledge(file.version, file.pregnancy, orders, frozenset(watched))
+    return OrderKnowledge(file.version, file.pregnancy, orders)
 
 
 def _ready(path: Path, key: str, written: WrittenOrder, repeat_label: str) -> Order:
@@ -154,7 +150,9 @@ def _ready(path: Path, key: str, written: WrittenOrder, repeat_label: str) -> Or
             ServiceRequest.model_validate({**resource, "subject": _TEMPLATE_SUBJECT})
         except ValidationError as error:
             raise RuleFileError(path, line_of(path, f"order.{key}"), "does not make a ServiceRequest") from error
-    return Order(key, written, f"order:{key}", resource, repeat_label.format(label=written.label))
+    own_set = f"order:{key}"
+    watched = frozenset({own_set, *written.done_sets, *written.specialties})
+    return Order(key, written, own_set, resource, repeat_label.format(label=written.label), watched)
 
 
 def _service_request(key: str, written: WrittenOrder) -> Json:

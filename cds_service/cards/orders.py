@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from cds_service.cards.care_record import CareEntry, care_by_set, newest_is_abnormal
+from cds_service.cards.care_record import CareEntry, CareRecord, newest_is_abnormal
 from cds_service.cards.circumstances import Circumstances
 from cds_service.cards.order_knowledge import Order, OrderKnowledge
 from cds_service.cds_hooks.response import Action, Json, Suggestion
@@ -70,14 +70,14 @@ def suggestion(kept: Kept, subject: Json, encounter: Json | None, uuid: str) -> 
 
 
 class OrderDesk:
-    """Answers for one patient, card after card. The record is walked once, and only for sets that an order watches."""
+    """Answers for one patient, card after card."""
 
     def __init__(self, facts: Facts, knowledge: OrderKnowledge) -> None:
         self._facts = facts
         self._as_of = facts.as_of
         self._knowledge = knowledge
-        self._care = care_by_set(facts.record, knowledge.watched_sets)
-        self._patient = Circumstances(facts.record, facts.as_of, knowledge.pregnancy)
+        self._care = CareRecord(facts.index)
+        self._patient = Circumstances(facts.index, facts.as_of, knowledge.pregnancy)
 
     def remaining(self, assessments: Sequence[Assessment]) -> Remaining:
         """See :func:`remaining`."""
@@ -121,27 +121,25 @@ class OrderDesk:
 
     def _done_or_under_way(self, offered: _Offered, ignored: frozenset[str]) -> Reason | None:
         """G8, then G6. ``ignored`` are references of results that do not count."""
-        order, written = offered.order, offered.order.written
-        if any(
-            self._counts(entry, written.look_back_days, offered)
-            for name in written.specialties
-            for entry in self._care.get(name, ())
-            if entry.kind == "visit" or entry.is_open
-        ):
-            return "under-care"
-
-        def found(name: str) -> bool:
-            entries = self._care.get(name)
-            if entries is None:
-                return False
-            days = _look_back(order, entries)
-            return any(
-                self._counts(e, days, offered) for e in entries if e.kind != "visit" and e.reference not in ignored
-            )
-
-        enough: Callable[[Iterable[bool]], bool] = all if written.done_needs == "all" else any
-        done = found(order.own_set) or (bool(written.done_sets) and enough(map(found, written.done_sets)))
+        written, care = offered.order.written, self._care
+        if offered.order.watched_sets.isdisjoint(care.present):  # as for most orders
+            return None
+        for name in written.specialties:
+            for entry in care.of(name):
+                if (entry.kind == "visit" or entry.is_open) and self._counts(entry, written.look_back_days, offered):
+                    return "under-care"
+        done = self._is_done(offered.order.own_set, offered, ignored)
+        if not done and written.done_sets:
+            enough: Callable[[Iterable[bool]], bool] = all if written.done_needs == "all" else any
+            done = enough(self._is_done(name, offered, ignored) for name in written.done_sets)
         return "already-done" if done else None
+
+    def _is_done(self, name: str, offered: _Offered, ignored: frozenset[str]) -> bool:
+        entries = self._care.of(name)
+        if not entries:
+            return False
+        days = _look_back(offered.order, entries)
+        return any(self._counts(e, days, offered) for e in entries if e.kind != "visit" and e.reference not in ignored)
 
     def _counts(self, entry: CareEntry, days: int | None, offered: _Offered) -> bool:
         """Inside the look-back and not before the onset (G7). A referral that is still active always counts (B-73)."""

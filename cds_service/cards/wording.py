@@ -39,15 +39,17 @@ def escape(text: str, limit: int = CHART_TEXT_LENGTH) -> str:
     Control, bidirectional and invisible characters and links are removed, line breaks become blanks, all that Markdown
     or HTML could read is escaped, and what is longer than ``limit`` characters is cut.
     """
-    if len(text) <= limit and _ORDINARY.fullmatch(text) and not _NOT_ORDINARY.search(text):
-        return text
-    return _as_text(plain(text, limit))
+    return text if _is_ordinary(text, limit) else _as_text(plain(text, limit))
 
 
 def plain(text: str, limit: int = CHART_TEXT_LENGTH) -> str:
     """Text from a chart for a field that is no Markdown: visible characters on one line, without links, cut."""
+    if _is_ordinary(text, limit):
+        return text
     folded = _BLANKS.sub(" ", text[: limit * 50])
-    seen = "".join(c for c in folded if _is_visible(c))[: limit * 4]
+    if not (folded.isascii() and folded.isprintable()):
+        folded = "".join([c for c in folded if _is_visible(c)])
+    seen = folded[: limit * 4]
     unlinked = _BARE_DOMAIN.sub(". ", _LINK.sub(_LINK_REMOVED, seen))
     tidy = _BLANKS.sub(" ", unlinked).strip()
     return tidy if len(tidy) <= limit else f"{tidy[: limit - 1].rstrip()}…"
@@ -78,6 +80,11 @@ def fact_sentence(fact: Fact, date_words: Mapping[str, str], undated: str) -> st
 def readable_date(text: str) -> str:
     """A FHIR date or dateTime without seconds: ``2026-11-24 10:00 +01:00``."""
     return _TIME.sub(r" \1 ", text, count=1).replace("Z", "UTC").rstrip()
+
+
+def _is_ordinary(text: str, limit: int) -> bool:
+    """Whether nothing need be done: short, and of characters that mean nothing to anybody. Most chart text is."""
+    return len(text) <= limit and bool(_ORDINARY.fullmatch(text)) and not _NOT_ORDINARY.search(text)
 
 
 def _is_visible(character: str) -> bool:

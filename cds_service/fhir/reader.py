@@ -29,7 +29,7 @@ from cds_service.fhir.reading.pages import (
     read_page,
 )
 from cds_service.fhir.reading.patient import PatientFacts, read_patient
-from cds_service.fhir.reading.reading import DATE_NOT_READABLE, NO_KNOWN_CODE, Reading
+from cds_service.fhir.reading.reading import DATE_NOT_READABLE, NO_KNOWN_CODE, Reading, Repeats
 from cds_service.fhir.resources import Medication, OperationOutcome, Patient, Resource
 from cds_service.record import PatientRecord, SourceName, SourceState
 
@@ -93,10 +93,10 @@ def read_record(
     if patient := opened.pop(PATIENT, None):
         facts = read_patient(patient.own, subjects, clock, patient.notes)
     medications = _medications_and_patients(opened.values(), subjects)
-    codes = Codes(vocabulary)
+    codes, repeats = Codes(vocabulary), Repeats()
     found: dict[str, list[Any]] = {kind.field: [] for kind in KINDS.values()}
     for name, source in opened.items():
-        reading = Reading(codes, clock, source.notes, facts.birth_date, medications)
+        reading = Reading(codes, clock, source.notes, facts.birth_date, medications, repeats)
         found[KINDS[name].field] += _read_source(KINDS[name], source, subjects, reading)
     notes = [*([patient.notes] if patient else ()), *(source.notes for source in opened.values())]
     return PatientRecord(

@@ -15,8 +15,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError
 from cds_service.store import connection as database
+from cds_service.store.direct import DirectStatement, moment_as_kept
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
-from cds_service.store.memory import Answer, PatientMemory, reported_about
+from cds_service.store.memory import HAS_ANSWERS, Answer, PatientMemory, reported_about
 from cds_service.store.schema import cards_shown, feedback
 
 _CHUNK = 500  # cards asked for at once: SQLite limits the number of variables in a statement
@@ -58,7 +59,10 @@ class Store:
         self._calls = self._engine if file is None else database.open_engine(address, "NORMAL")
         self._key = read_or_make_key(key_file)
         self._keep_comments = keep_comments
-        dialect = sqlite if address.get_backend_name() == "sqlite" else postgresql
+        is_sqlite = address.get_backend_name() == "sqlite"
+        self._note_directly = DirectStatement(self._calls, _NOTE_SHOWN) if is_sqlite else None
+        self._has_answers = DirectStatement(self._calls, HAS_ANSWERS) if is_sqlite else None
+        dialect = sqlite if is_sqlite else postgresql
         self._add_feedback = dialect.insert(feedback).on_conflict_do_nothing()
 
     def migrate(self) -> None:
@@ -76,7 +80,8 @@ class Store:
 
     def memory(self, client: str, fhir_base: str, patient_id: str) -> PatientMemory:
         """What this client was shown about a patient and what it answered; nothing is read before it is asked."""
-        return PatientMemory(self._calls, self.fingerprint, client, self.fingerprint(fhir_base, patient_id))
+        patient = self.fingerprint(fhir_base, patient_id)
+        return PatientMemory(self._calls, self.fingerprint, client, patient, self._has_answers)
 
     def note_shown(self, client: str, patient: str, cards: Sequence[ShownCard], shown_at: datetime) -> None:
         """Keep the cards of one answer, before it is given. ``patient`` is the fingerprint of its memory.
@@ -85,6 +90,7 @@ class Store:
         """
         if not cards:
             return
+        directly = self._note_directly
         rows = [
             {
                 "card": card.uuid,
@@ -94,10 +100,13 @@ class Store:
                 "evidence": _json([self.fingerprint(rule_id, text) for rule_id, text in card.evidence]),
                 "indicator": card.indicator,
                 "suggestions": _json(card.suggestions),
-                "shown_at": shown_at,
+                "shown_at": shown_at if directly is None else moment_as_kept(shown_at),
             }
             for card in cards
         ]
+        if directly is not None:
+            directly.write(rows)
+            return
         with database.or_unavailable(), database.writing(self._calls) as connection:
             connection.execute(_NOTE_SHOWN, rows)
 

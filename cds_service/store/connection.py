@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sqlite3
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ def or_unavailable() -> Iterator[None]:
     """Any trouble of the database as StoreUnavailable, without its words: they may hold values."""
     try:
         yield
-    except SQLAlchemyError:
+    except (SQLAlchemyError, sqlite3.Error):
         raise StoreUnavailable("The store cannot be used now.") from None
 
 

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from cds_service.coding import NO_SETS, NOWHERE, Coding, Limb, Side, Site, SteroidProduct, Vocabulary
+from cds_service.coding import (
+    NO_SETS,
+    NOWHERE,
+    CodeMeaning,
+    Coding,
+    Limb,
+    Side,
+    Site,
+    SteroidProduct,
+    Vocabulary,
+)
 from cds_service.fhir import datatypes
 from cds_service.fhir.datatypes import Concept
 
@@ -13,29 +22,27 @@ DISPLAY_LIMIT = 120
 
 
 class Codes:
-    """Looks codes up in one Vocabulary. Cheap to make, holds no patient data."""
+    """Looks codes up in one Vocabulary. Cheap to make, holds no patient data.
+
+    The loops over codings are written out, without generators: they run for every resource of a chart.
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self._of = vocabulary.value_sets.of
-        self._known_systems = vocabulary.value_sets.known_systems
-        self._systems: dict[str, str] = {}
-        # A plain pair equals and hashes like the Coding that is the key, and costs a third of one.
-        self._products: Mapping[Any, SteroidProduct] = vocabulary.steroid_products
+        self._remembered = vocabulary.remembered
 
     def meaning(self, concept: Concept | None) -> frozenset[str] | None:
-        """The value sets of all codings together; None when no coding is of a system that we have value sets for.
-
-        Runs for every resource of a chart: one look-up per coding, nothing allocated.
-        """
+        """The value sets of all codings together; None when no coding is of a system that we have value sets for."""
         if concept is None or not concept.coding:
             return None
         found: frozenset[str] | None = None
+        remembered = self._remembered
         for coding in concept.coding:
-            system, code = coding.system, coding.code
-            if system is not None and code and system in self._known_systems:
-                more = self._of(system, code)
-                found = found | more if found else more
+            code = coding.code
+            if code:
+                means = remembered.get((coding.system, code)) or self.vocabulary.meaning(coding.system, code)
+                if means.sets is not None:
+                    found = found | means.sets if found else means.sets
         return found
 
     def sets(self, concept: Concept | None) -> frozenset[str]:
@@ -56,30 +63,34 @@ class Codes:
 
     def product(self, coding: datatypes.Coding) -> SteroidProduct | None:
         """The steroid row of a medication code, under whatever name of its system."""
-        system, code = coding.system or "", coding.code
-        ours = self._systems.get(system)
-        if ours is None:
-            ours = self._systems[system] = self.vocabulary.value_sets.coding(system, "").system
-        return self._products.get((ours, code)) if code else None
+        return self._of(coding, coding.code).product if coding.code else None
 
     def coding(self, coding: datatypes.Coding) -> Coding | None:
         """Under our name for its system; None without a code."""
-        if not coding.code:
-            return None
-        return self.vocabulary.value_sets.coding(coding.system or "", coding.code)
+        return self._of(coding, coding.code).coding if coding.code else None
 
     def first_coding(self, concept: Concept | None) -> Coding | None:
         """The first coding that has a code."""
-        codings = concept.coding if concept else None
-        return next((self.coding(coding) for coding in codings or () if coding.code), None)
+        if concept is None or not concept.coding:
+            return None
+        for coding in concept.coding:
+            if coding.code:
+                return self.coding(coding)
+        return None
 
     def identity(self, concept: Concept | None) -> tuple[Coding | None, str]:
         """The first coding that has value sets (else the first with a code) and what to call it."""
         if concept is None:
             return None, ""
-        codings = [coding for coding in concept.coding or () if coding.code]
-        meant = (coding for coding in codings if self._of(coding.system or "", coding.code or ""))
-        return self.name(next(meant, codings[0] if codings else datatypes.Coding()), concept)
+        first: datatypes.Coding | None = None
+        for coding in concept.coding or ():
+            code = coding.code
+            if code:
+                means = self._of(coding, code)
+                if means.sets:
+                    return means.coding, (coding.display or concept.text or code)[:DISPLAY_LIMIT]
+                first = first or coding
+        return self.name(first or datatypes.Coding(), concept)
 
     def name(self, coding: datatypes.Coding, concept: Concept) -> tuple[Coding | None, str]:
         """One coding of a concept, and what to call it: its display, else the concept's text, else the code."""
@@ -88,8 +99,10 @@ class Codes:
 
     def site(self, code: Concept | None, body_sites: Iterable[Concept]) -> Site:
         """Side and limb: what bodySite says, else what the code itself says. Left with right is bilateral (A-10)."""
-        written = self._sites(concept for concept in body_sites)
-        own = self._sites([code] if code else ())
+        own = self._sites(code) if code is not None else []
+        written = [site for concept in body_sites for site in self._sites(concept)]
+        if not own and not written:  # as nearly always
+            return NOWHERE
         site = Site(_side(written) or _side(own), _limb(written) or _limb(own))
         return NOWHERE if site == NOWHERE else site
 
@@ -116,11 +129,17 @@ class Codes:
         name = self.vocabulary.specialty_names.get(text.strip().lower()) if text else None
         return frozenset({name}) if name else NO_SETS
 
-    def _sites(self, concepts: Iterable[Concept]) -> list[Site]:
-        codings = (coding for concept in concepts for coding in concept.coding or ())
-        find = self.vocabulary.sites.find
-        known = (self.coding(coding) for coding in codings)
-        return [site for coding in known if coding is not None and (site := find(coding)) is not None]
+    def _of(self, coding: datatypes.Coding, code: str) -> CodeMeaning:
+        return self._remembered.get((coding.system, code)) or self.vocabulary.meaning(coding.system, code)
+
+    def _sites(self, concept: Concept) -> list[Site]:
+        sites: list[Site] = []
+        for coding in concept.coding or ():
+            if coding.code:
+                site = self._of(coding, coding.code).site
+                if site is not None:
+                    sites.append(site)
+        return sites
 
 
 def _side(sites: Iterable[Site]) -> Side | None:

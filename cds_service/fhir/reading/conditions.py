@@ -22,7 +22,7 @@ _ENCOUNTER_DIAGNOSIS = "encounter-diagnosis"
 
 def read_condition(resource: Condition, full_url: str | None, reading: Reading) -> tuple[ConditionEntry, ...]:
     """One entry when a code means something; a condition dated ahead is set aside (A-48)."""
-    codes, clock = reading.codes, reading.clock
+    codes, clock, repeats = reading.codes, reading.clock, reading.repeats
     sets = codes.meaning(resource.code)
     if not sets:
         if sets is None:
@@ -34,7 +34,7 @@ def read_condition(resource: Condition, full_url: str | None, reading: Reading) 
         reading.notes.set_aside(resource, full_url, AHEAD)
         return ()
     coding, display = codes.identity(resource.code)
-    clinical_status = _status(resource.clinical_status, _CLINICAL)
+    clinical_status = repeats.answer(_clinical_status, resource.clinical_status)
     if clinical_status is not None and clinical_status not in _CLINICAL:
         reading.notes.set_aside(resource, full_url, STATUS_NOT_KNOWN)
     entry = ConditionEntry(
@@ -43,12 +43,12 @@ def read_condition(resource: Condition, full_url: str | None, reading: Reading) 
         coding=coding,
         display=display,
         clinical_status=clinical_status,
-        verification_status=_status(resource.verification_status, _VERIFICATION),
+        verification_status=repeats.answer(_verification_status, resource.verification_status),
         onset=onset,
         onset_is_text=onset is None and bool(resource.onset_string),
         abated=_is_abated(resource, reading),
         recorded=None if clock.is_ahead(recorded) else recorded,
-        encounter_diagnosis=_is_encounter_diagnosis(resource.category),
+        encounter_diagnosis=repeats.answer(_is_encounter_diagnosis, resource.category),
         site=codes.site(resource.code, resource.body_site or ()),
         severity=codes.first_coding(resource.severity),
     )
@@ -88,14 +88,21 @@ def _is_abated(resource: Condition, reading: Reading) -> bool:
     """Any abatement[x] means abated, except ``false`` and a date that is still to come."""
     if resource.abatement_date_time:
         return not reading.clock.is_ahead(reading.clock.read(resource.abatement_date_time))
-    others = (
-        resource.abatement_age,
-        resource.abatement_period,
-        resource.abatement_range,
-        resource.abatement_string,
-        resource.abatement_boolean,
+    return bool(
+        resource.abatement_age
+        or resource.abatement_period
+        or resource.abatement_range
+        or resource.abatement_string
+        or resource.abatement_boolean
     )
-    return any(others)
+
+
+def _clinical_status(written: msgspec.Raw) -> str | None:
+    return _status(written, _CLINICAL)
+
+
+def _verification_status(written: msgspec.Raw) -> str | None:
+    return _status(written, _VERIFICATION)
 
 
 def _status(written_status: msgspec.Raw, meant: frozenset[str]) -> str | None:

@@ -6,7 +6,7 @@ import calendar
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from cds_service.fhir.datatypes import Period, Quantity
-from cds_service.partial_date import PartialDate, Precision, parse_partial_date
+from cds_service.partial_date import CLOCK_TOLERANCE, PartialDate, Precision, parse_partial_date
 
 _LONGEST = 40
 _MONTHS_PER_YEAR = 12
@@ -30,9 +30,9 @@ class Clock:
     """Reads dates in the site's zone and remembers whether one could not be read."""
 
     def __init__(self, as_of: datetime) -> None:
-        self.as_of = as_of
         self.zone: tzinfo = as_of.tzinfo or UTC
         self.failed = False
+        self._horizon = as_of + CLOCK_TOLERANCE
 
     def read(self, first: str | None, second: str | None = None) -> PartialDate | None:
         """The first text that is given. None when none is, or when it is no FHIR date (then ``failed`` is set)."""
@@ -53,7 +53,7 @@ class Clock:
 
     def is_ahead(self, moment: PartialDate | None) -> bool:
         """More than 24 h ahead: an error in the data (A-48)."""
-        return moment is not None and moment.is_future(self.as_of)
+        return moment is not None and moment.earliest > self._horizon
 
     def at_age(self, birth: PartialDate | None, age: Quantity | None) -> PartialDate | None:
         """Birth date plus an age, with the precision of the age's unit (B-60): at 30 years is a whole year."""

@@ -23,11 +23,19 @@ _NO_REPEAT = Repeat()
 
 def read_dosages(written: msgspec.Raw, reading: Reading) -> tuple[Dosage, ...]:
     """Every element of dosage or dosageInstruction in the order of the chart."""
-    return tuple(read_dosage(dosage, reading) for dosage in _DOSAGES.decode(written) or ())
+    known, key = reading.repeats.dosages, bytes(written)
+    dosages = known.get(key)
+    if dosages is None:
+        dosages = tuple([read_dosage(dosage, reading) for dosage in _DOSAGES.decode(written) or ()])
+        if not reading.clock.failed:  # a date that cannot be read is noted for every resource that has it
+            known[key] = dosages
+    return dosages
 
 
 def route_sets_of(dosages: Sequence[Dosage]) -> frozenset[str]:
     """The route value sets of all dosages together."""
+    if len(dosages) == 1:
+        return dosages[0].route_sets
     return NO_SETS.union(*[dosage.route_sets for dosage in dosages])
 
 

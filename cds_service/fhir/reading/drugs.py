@@ -26,7 +26,7 @@ _NOT_LETTERS = re.compile(r"[^a-z]+")
 _MILLIGRAMS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001, "μg": 0.001}
 
 
-class Drug(NamedTuple):
+class Drug(msgspec.Struct, frozen=True, gc=False):
     """What is known about the drug: value sets, or a steroid by code (``product``) or by words alone."""
 
     sets: frozenset[str]
@@ -58,13 +58,13 @@ def read_drug(resource: MedicationResource, reading: Reading) -> Drug | DrugNami
     if row is None:
         words = _words(concepts, reference)
         if words:
-            product, named = _named_in_words(words, codes.vocabulary)
+            product, named = _named_in_words(words, reading)
         if not sets and product is None and named is None:
             is_named = words or any(codes.knows(concept) for concept in concepts)
             return DrugNaming.NOT_OURS if is_named else DrugNaming.UNNAMED
     coding, display = codes.name(row.coding, row.concept) if row else _identity(concepts, reference, codes)
     drug = Drug(sets, coding, display, product, named)
-    return _with_product_details(drug, medication, codes) if medication else drug
+    return _with_product_details(drug, medication, reading) if medication else drug
 
 
 def _identity(concepts: list[Concept], reference: Reference | None, codes: Codes) -> tuple[Coding | None, str]:
@@ -127,16 +127,28 @@ def _steroid_row(concepts: Iterable[Concept], codes: Codes) -> _SteroidRow | Non
     return best
 
 
-def _named_in_words(words: Iterable[str], vocabulary: Vocabulary) -> tuple[SteroidProduct | None, str | None]:
-    """A steroid that only words name (A-07); with a word such as cream it is a local product."""
+def _named_in_words(words: Iterable[str], reading: Reading) -> tuple[SteroidProduct | None, str | None]:
+    """A steroid that only words name (A-07): the first of them that names one. Charts repeat the names of drugs."""
+    known = reading.repeats.named_steroids
     for text in words:
-        lower = text[:_TEXT_LIMIT].lower()
-        for name, ingredient in vocabulary.steroid_names.items():
-            if name in lower and _has_word(lower, name):
-                if any(_has_word(lower, word) for word in vocabulary.local_route_words):
-                    return SteroidProduct(ingredient=ingredient, systemic=False), None
-                return None, ingredient
+        try:
+            named = known[text]
+        except KeyError:
+            named = known[text] = _named_in(text, reading.codes.vocabulary)
+        if named is not None:
+            return named
     return None, None
+
+
+def _named_in(text: str, vocabulary: Vocabulary) -> tuple[SteroidProduct | None, str | None] | None:
+    """With a word such as cream it is a local product."""
+    lower = text[:_TEXT_LIMIT].lower()
+    for name, ingredient in vocabulary.steroid_names.items():
+        if name in lower and _has_word(lower, name):
+            if any(_has_word(lower, word) for word in vocabulary.local_route_words):
+                return SteroidProduct(ingredient=ingredient, systemic=False), None
+            return None, ingredient
+    return None
 
 
 def _words(concepts: Iterable[Concept], reference: Reference | None) -> list[str]:
@@ -156,8 +168,9 @@ def _has_word(text: str, word: str) -> bool:
     return f" {_NOT_LETTERS.sub(' ', word).strip()} " in f" {_NOT_LETTERS.sub(' ', text)} "
 
 
-def _with_product_details(drug: Drug, medication: Medication, codes: Codes) -> Drug:
+def _with_product_details(drug: Drug, medication: Medication, reading: Reading) -> Drug:
     """Strength and form from the Medication resource: the steroid ingredient's, or that of its only ingredient."""
+    codes = reading.codes
     ingredients = medication.ingredient or []
     telling = [
         ingredient
@@ -165,12 +178,12 @@ def _with_product_details(drug: Drug, medication: Medication, codes: Codes) -> D
         if len(ingredients) == 1
         or (concept := ingredient.item_codeable_concept) is None
         or _steroid_row([concept], codes) is not None
-        or _named_in_words(_words([concept], None), codes.vocabulary) != (None, None)
+        or _named_in_words(_words([concept], None), reading) != (None, None)
     ]
     strengths = [_strength(ingredient.strength) for ingredient in telling if ingredient.strength]
     strength_mg, unit = strengths[0] if len(strengths) == 1 else (None, None)
     form_sets = codes.named_sets(medication.form, codes.vocabulary.route_names)
-    return drug._replace(strength_mg=strength_mg, strength_unit=unit, form_sets=form_sets)
+    return msgspec.structs.replace(drug, strength_mg=strength_mg, strength_unit=unit, form_sets=form_sets)
 
 
 def _strength(strength: Ratio) -> tuple[float | None, str | None]:

@@ -15,7 +15,10 @@ _URN_UUID = "urn:uuid:"
 
 def reference_of(resource: Resource, full_url: str | None) -> str:
     """``Type/id``; without a usable id the urn of its fullUrl; else the type alone. Never a whole URL (P-20)."""
-    return reference_to(type(resource).__name__, resource.id, full_url)
+    own_id, resource_type = resource.id, type(resource).__name__
+    if own_id and _ID.fullmatch(own_id):  # as nearly always
+        return f"{resource_type}/{own_id}"
+    return reference_to(resource_type, own_id, full_url)
 
 
 def reference_to(resource_type: str, resource_id: str | None, full_url: str | None) -> str:

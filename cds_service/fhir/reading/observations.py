@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import msgspec
 
-from cds_service.fhir.datatypes import Measured, Quantity, ReferenceRange
+from cds_service.fhir.datatypes import ABSENT, Measured, Quantity, ReferenceRange
 from cds_service.fhir.reading.codes import DISPLAY_LIMIT
 from cds_service.fhir.reading.identity import reference_of
 from cds_service.fhir.reading.pages import UNREADABLE
-from cds_service.fhir.reading.reading import AHEAD, NO_KNOWN_CODE, NO_VALUE, Reading
+from cds_service.fhir.reading.reading import AHEAD, NO_KNOWN_CODE, NO_VALUE, Limits, Reading
 from cds_service.fhir.resources import Observation, Specimen
 from cds_service.partial_date import PartialDate
 from cds_service.record import ObservationEntry
@@ -25,17 +25,19 @@ _UCUM = "http://unitsofmeasure.org"
 _RANGE_TEXT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*[-–]\s*(\d{1,9}(?:\.\d{1,9})?)\s*(\S{0,20})\s*")
 _RANGE_TEXT_LIMIT = 80
 _UNIT_LIMIT = 40
+_NO_LIMITS: Limits = (None, None)
 
 
-def read_observation(resource: Observation, full_url: str | None, reading: Reading) -> tuple[ObservationEntry, ...]:
+def read_observation(resource: Observation, full_url: str | None, reading: Reading) -> Sequence[ObservationEntry]:
     """The panel itself and each component that means something; results only, nothing dated ahead (A-48)."""
     if resource.status not in _RESULT_STATUSES:
         return ()
     codes = reading.codes
     sets = codes.meaning(resource.code)
-    meant: list[Observation | Measured] = [resource] if sets else []
-    if resource.component:
-        meant += [part for part in resource.component if codes.sets(part.code)]
+    meant: list[tuple[Observation | Measured, frozenset[str]]] = [(resource, sets)] if sets else []
+    for part in resource.component or ():
+        if of_part := codes.meaning(part.code):
+            meant.append((part, of_part))
     if not meant:
         if sets is None and not any(codes.knows(part.code) for part in resource.component or ()):
             reading.notes.set_aside(resource, full_url, NO_KNOWN_CODE)
@@ -45,13 +47,13 @@ def read_observation(resource: Observation, full_url: str | None, reading: Readi
         reading.notes.set_aside(resource, full_url, AHEAD)
         return ()
     panel = _Panel(resource, reference_of(resource, full_url), effective, reading)
-    entries = tuple(entry for part in meant if (entry := _entry(part, panel)) is not None)
+    entries = [entry for part, of_part in meant if (entry := _entry(part, of_part, panel)) is not None]
     if not entries:
         reading.notes.set_aside(resource, full_url, NO_VALUE)
     return entries
 
 
-class _Panel(NamedTuple):
+class _Panel(msgspec.Struct, frozen=True, gc=False):
     """What all parts of one Observation share."""
 
     resource: Observation
@@ -60,17 +62,18 @@ class _Panel(NamedTuple):
     reading: Reading
 
 
-def _entry(part: Observation | Measured, panel: _Panel) -> ObservationEntry | None:
+def _entry(part: Observation | Measured, sets: frozenset[str], panel: _Panel) -> ObservationEntry | None:
     quantity = _QUANTITY.decode(part.value_quantity)
     if not _says_something(part, quantity):
         return None
-    codes, body_site = panel.reading.codes, panel.resource.body_site
+    resource, reading = panel.resource, panel.reading
+    codes, body_site = reading.codes, resource.body_site
     coding, display = codes.identity(part.code)
     value, unit, comparator = _value(part, quantity)
-    low, high = _limits(_RANGES.decode(part.reference_range), quantity)
+    low, high = _limits(part.reference_range, quantity, reading) if part.reference_range is not ABSENT else _NO_LIMITS
     return ObservationEntry(
         reference=panel.reference,
-        sets=codes.sets(part.code),
+        sets=sets,
         coding=coding,
         display=display,
         effective=panel.effective,
@@ -80,7 +83,7 @@ def _entry(part: Observation | Measured, panel: _Panel) -> ObservationEntry | No
         low=low,
         high=high,
         site=codes.site(part.code, [body_site] if body_site else ()),
-        specimen=_specimen(panel.resource) if panel.resource.specimen is not None else "",
+        specimen=_specimen(resource) if resource.specimen is not None else "",
     )
 
 
@@ -137,18 +140,28 @@ def unit_of(quantity: Quantity) -> str | None:
     return unit[:_UNIT_LIMIT] if unit else None
 
 
-def _limits(ranges: list[ReferenceRange] | None, value: Quantity | None) -> tuple[float | None, float | None]:
-    """Low and high of the first range, in the value's unit: as quantities, else from a text such as 10-120 (B-24)."""
+def _limits(written: msgspec.Raw, value: Quantity | None, reading: Reading) -> Limits:
+    """Low and high of the first range, in the value's unit. All results of one kind have the same ones."""
+    known = reading.repeats.limits
+    key = (bytes(written), value.code, value.unit) if value is not None else (bytes(written), None, None)
+    limits = known.get(key)
+    if limits is None:
+        limits = known[key] = _read_limits(_RANGES.decode(written), value)
+    return limits
+
+
+def _read_limits(ranges: list[ReferenceRange] | None, value: Quantity | None) -> Limits:
+    """As quantities, else from a text such as 10-120 (B-24)."""
     if not ranges:
-        return None, None
+        return _NO_LIMITS
     first = ranges[0]
     if first.low is not None or first.high is not None:
         return _limit(first.low, value), _limit(first.high, value)
     if not first.text or len(first.text) > _RANGE_TEXT_LIMIT:
-        return None, None
+        return _NO_LIMITS
     written = _RANGE_TEXT.fullmatch(first.text)
     if written is None or not _is_unit_of(written[3], value):
-        return None, None
+        return _NO_LIMITS
     return float(written[1]), float(written[2])
 
 
