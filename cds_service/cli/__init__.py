@@ -11,6 +11,7 @@ from cds_service import __version__
 from cds_service.cli import check_rules as checking
 from cds_service.cli import docs as documents
 from cds_service.cli import evaluate as evaluating
+from cds_service.cli import rates as rating
 from cds_service.cli import serve as serving
 from cds_service.errors import AtrophyCdsError
 
@@ -49,6 +50,20 @@ def demo(port: int) -> None:
 def evaluate(files: tuple[Path, ...], as_of: str | None, as_json: bool) -> None:
     """Evaluate patient Bundles, NDJSON (also gzipped) or whole hook requests, and say why."""
     sys.exit(evaluating.evaluate(files, as_of, as_json=as_json))
+
+
+@commands.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--as-of", default=None, help="DATE (its end in the site's zone), DATETIME, or newest.")
+@click.option(
+    "--overlay", default=None, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Triggers to lay over the files, such as fixtures/overlay.toml.",
+)  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="Draws the overlay.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per adult with a card, then the rates.")
+def rates(files: tuple[Path, ...], as_of: str | None, overlay: Path | None, seed: int, as_json: bool) -> None:
+    """Share of living adults with a card and with a critical card, by rule, age and sex."""
+    sys.exit(rating.rates(files, as_of, overlay, seed, as_json=as_json))
 
 
 @commands.command("check-rules")

@@ -51,12 +51,12 @@ def evaluate(files: tuple[Path, ...], as_of: str | None, *, as_json: bool) -> in
     """Print every patient's answers, then a summary. 0, or 1 when a patient could not be judged or none was found."""
     settings = Settings.from_environment()
     zone = ZoneInfo(settings.site_zone)
-    moment = _moment(as_of, zone)
+    moment = moment_of(as_of, zone)
     pack = load_rule_pack(settings.rules_dir, settings.today())
     patients = list(read_patient_files(files))
     console = Console(stderr=True)
     judged = [
-        _judge(patient, moment, zone, pack)
+        judge(patient, moment, zone, pack)
         for patient in track(patients, "Evaluating", console=console, disable=len(patients) < MANY)
     ]
     printer = _print_json if as_json else _print_text
@@ -65,7 +65,7 @@ def evaluate(files: tuple[Path, ...], as_of: str | None, *, as_json: bool) -> in
     return FAILED if nobody or any(j.problem for j in judged) else 0
 
 
-def _moment(text: str | None, zone: tzinfo) -> datetime | str:
+def moment_of(text: str | None, zone: tzinfo) -> datetime | str:
     """The moment to evaluate at: now, ``newest``, the end of a DATE in the site's zone, or a DATETIME."""
     if text is None:
         return datetime.now(zone)
@@ -80,7 +80,8 @@ def _moment(text: str | None, zone: tzinfo) -> datetime | str:
     return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
 
 
-def _judge(patient: PatientFile, moment: datetime | str, zone: tzinfo, pack: RulePack) -> Judged:
+def judge(patient: PatientFile, moment: datetime | str, zone: tzinfo, pack: RulePack) -> Judged:
+    """The advice for one patient of a file, at ``moment`` or on the patient's own newest day."""
     if patient.patient_id is None:
         return Judged(patient.label, None, None, None, patient.unassigned)
     try:

@@ -36,7 +36,7 @@ def read_patient_files(paths: Iterable[Path]) -> Iterator[PatientFile]:
 def newest_date(resources: Iterable[bytes | msgspec.Raw]) -> date | None:
     """The newest day on which something was recorded or happened: what ``--as-of newest`` means for a chart.
 
-    Ends of periods and appointments are left out, because they may be plans.
+    Bundles are looked into. Ends of periods and appointments are left out, because they may be plans.
     """
     days = [day for resource in resources for day in _days(resource)]
     return max(days, default=None)
@@ -62,6 +62,7 @@ class _Value(Element):
 
 class _Dates(Element):
     resource_type: str | None = None
+    entry: list[msgspec.Raw] | None = None
     onset_date_time: str | None = None
     recorded_date: str | None = None
     effective_date_time: str | None = None
@@ -157,6 +158,10 @@ def _days(item: bytes | msgspec.Raw) -> Iterator[date]:
         entry = _ENTRY.decode(item)
         written = _DATES.decode(item if bytes(entry.resource) == b"null" else entry.resource)
     except UNREADABLE:
+        return
+    if written.resource_type == "Bundle":
+        for held in written.entry or ():
+            yield from _days(held)
         return
     if written.resource_type not in RESOURCE_TYPES or written.resource_type == "Appointment":
         return

@@ -89,6 +89,21 @@ def test_a_moment_that_is_none_is_refused() -> None:
     assert (result.returncode, "--as-of takes" in result.stderr) == (2, True)
 
 
+def test_newest_is_the_day_of_an_old_chart_and_not_today(tmp_path: Path) -> None:
+    """A chart that ended years ago is judged on its own newest day."""
+    path = tmp_path / "old.json"
+    patient = {"resourceType": "Patient", "id": "old", "birthDate": "1950-01-01"}
+    seen = {
+        "resourceType": "Condition",
+        "id": "c",
+        "subject": {"reference": "Patient/old"},
+        "recordedDate": "2009-05-04",
+    }
+    entries = [{"resource": patient}, {"resource": seen}]
+    path.write_text(json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}))
+    assert "as of 2009-05-04T23:59:59" in run("evaluate", path, "--as-of", "newest").stdout
+
+
 def test_evaluate_takes_gzipped_ndjson_and_names_what_has_no_patient(tmp_path: Path) -> None:
     """Loose resources are grouped by patient; one without a patient is named."""
     entries = json.loads(ADA.read_text())["entry"]

@@ -238,6 +238,16 @@ def test_the_newest_date_is_the_newest_thing_that_happened_or_was_recorded():
     assert newest_date([]) is None
 
 
+def test_the_newest_date_is_found_inside_a_bundle():
+    page = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "entry": [entry(observation(effectiveDateTime="2019-03-31"))],
+    }
+
+    assert newest_date([json.dumps(page).encode()]) == date(2019, 3, 31)
+
+
 def test_items_that_are_no_resources_are_left_out_of_the_payloads():
     payloads = payloads_from_resources([b"{", b"7", b'{"resourceType":"\xff"}'])
 
