@@ -31,7 +31,7 @@ def evaluate(book: RuleBook, facts: Facts, switched_off: frozenset[str] = frozen
         if compiled.rule.id in switched_off:
             answers[compiled.rule.id] = Assessment(compiled.rule, Status.SUPPRESSED, "switched-off")
             continue
-        answers[compiled.rule.id] = _assess(compiled, Inquiry(facts, compiled.criteria, gates, answers))
+        answers[compiled.rule.id] = assess(compiled, Inquiry(facts, compiled.criteria, gates, answers))
     tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(gates.ask("explained").value))
     palliative = bool(gates.ask("palliative_care").value)
     final = {rule_id: _under_tier(a, tier, book, palliative=palliative) for rule_id, a in answers.items()}
@@ -40,7 +40,7 @@ def evaluate(book: RuleBook, facts: Facts, switched_off: frozenset[str] = frozen
     return Evaluation(facts, tier.name, tier.sentence, assessments)
 
 
-def _assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
+def assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
     """One rule's own answer: which branch holds, whether its age and gates allow it, what it offers."""
     branch, verdict, missing = _first_branch(compiled, inquiry)
     if branch is None:
