@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from cds_service.derive.age import age_in_years
 from cds_service.derive.findings import Finding
 from cds_service.derive.steroid_exposure import SteroidExposure
@@ -17,7 +19,7 @@ from cds_service.rule_engine.criterion import (
 from cds_service.rule_engine.expression import FALSE, TRUE, joined
 from cds_service.rule_engine.inquiry import MEDICATIONS, Inquiry, course_fact
 from cds_service.rule_engine.model import Status, Verdict
-from cds_service.rule_engine.narrowing import Sited
+from cds_service.rule_engine.narrowing import narrowed
 from cds_service.rule_engine.results import result
 from cds_service.rule_engine.selection import narrowings, status_filter
 
@@ -48,11 +50,7 @@ def _condition(criterion: Criterion) -> Ask:
 
     def ask(inquiry: Inquiry) -> Verdict:
         held = inquiry.index.active_conditions if wants_active else inquiry.index.conditions
-        found: list[Sited] = [c for c in held.of(sets) if keep(c)]
-        for step in steps:
-            if not found:
-                break
-            found = step(found, inquiry)
+        found = narrowed([c for c in held.of(sets) if keep(c)], steps, inquiry)
         if found and criterion.onset_age_below is not None and inquiry.record.birth_date is None:
             return Verdict(None, missing=(BIRTH_DATE,))
         return inquiry.verdict(found, ("conditions",))
@@ -67,24 +65,21 @@ def _finding(criterion: Criterion, measured_kinds: frozenset[str]) -> Ask:
         sources = (*sources, "observations")
     confirmed = criterion.confirmed
 
+    at_any_start = narrowings(msgspec.structs.replace(criterion, since_steroid_start=False))
+
     def ask(inquiry: Inquiry) -> Verdict:
-        found: list[Sited] = [f for f in inquiry.facts.findings if f.kind in kinds and (not confirmed or _sure(f))]
-        for step in steps:
-            if not found:
-                break
-            found = step(found, inquiry)
-        if found and criterion.since_steroid_start and _start_was_not_seen(found, inquiry):
-            return Verdict(None, missing=(MEDICATIONS,))
+        held = [f for f in inquiry.facts.findings if f.kind in kinds and (not confirmed or _sure(f))]
+        found = narrowed(held, steps, inquiry)
+        if criterion.since_steroid_start and not inquiry.medications_seen():
+            # T23: what is not read may have begun earlier. Only an undated finding, or one after a start that was
+            # read, is one in any case.
+            started = inquiry.facts.exposure.started
+            found = [f for f in found if started is not None or f.onset is None]
+            if not found and narrowed(held, at_any_start, inquiry):
+                return Verdict(None, missing=(MEDICATIONS,))
         return inquiry.verdict(found, sources)
 
     return ask
-
-
-def _start_was_not_seen(found: list[Sited], inquiry: Inquiry) -> bool:
-    """Whether only the unread medications could say that every finding is younger than the steroid (T23)."""
-    if inquiry.facts.exposure.started is not None or inquiry.medications_seen():
-        return False
-    return all(entry.onset is not None for entry in found)
 
 
 def _sure(finding: Finding) -> bool:

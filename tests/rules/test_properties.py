@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cds_service.case_resources import PATIENT_ID, case_resources
-from cds_service.cases import Case, load_cases
+from cds_service.cases import Case, CaseCondition, CaseMedication, load_cases
 from cds_service.fhir.reader import payloads_from_resources, read_record
 from cds_service.record import SourceState
 from cds_service.rule_engine.evaluate import evaluate
@@ -164,6 +164,30 @@ def test_a_missing_source_never_turns_into_not_met(case: Case, source: str) -> N
         if was in ("fired", "unknown"):
             taken = any(after[other][0] == "fired" != before[other][0] for other in TAKERS.get(rule, ()))
             assert after[rule][0] in ("fired", "unknown", "suppressed") or taken, rule
+
+
+@pytest.mark.parametrize(
+    ("medications", "rule"),
+    [
+        (
+            # The order alone shows a course that began after the weakness; the statement one that began before it.
+            (
+                CaseMedication(drug="prednisone", dose=20, since="T-200d"),
+                CaseMedication(drug="prednisone", kind="request", dose=20, since="T-60d"),
+            ),
+            "steroid-myopathy",
+        ),
+        ((CaseMedication(drug="prednisone", dose=20, since="T-200d"),), "steroid-myopathy"),
+    ],
+    ids=["start-only-in-the-statement", "no-start-seen"],
+)
+def test_a_steroid_that_may_have_begun_earlier_is_unknown(medications: tuple[CaseMedication, ...], rule: str) -> None:
+    """T23: whether the weakness is younger than the steroid cannot be said while medications are unread."""
+    weakness = CaseCondition(code="249939004", name="Proximal muscle weakness", onset="T-100d")
+    case = Case(id="t23", title="T23", expect={}, conditions=(weakness,), medications=medications)
+    resources = resources_of(case)
+    assert answers(resources)[rule] == ("fired", "warning")
+    assert answers(resources, medicationStatements=SourceState.FAILED)[rule][0] == "unknown"
 
 
 @by_case
