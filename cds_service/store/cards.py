@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 import msgspec
@@ -13,13 +14,13 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.cds_hooks.feedback import FeedbackItem
-from cds_service.errors import SettingsError
+from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.store import connection as database
-from cds_service.store.direct import DirectStatement, moment_as_kept
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
-from cds_service.store.memory import HAS_ANSWERS, Answer, PatientMemory, reported_about
+from cds_service.store.memory import Answer, PatientMemory, reported_about
 from cds_service.store.schema import cards_shown, feedback
 
+TURN_SECONDS = 0.2  # P-10: a call does not wait longer for its turn to write
 _CHUNK = 500  # cards asked for at once: SQLite limits the number of variables in a statement
 
 
@@ -57,12 +58,10 @@ class Store:
         self._engine = database.open_engine(address)
         # Cards may be lost when the power fails, answers may not (P-36): so a call does not wait for the disk.
         self._calls = self._engine if file is None else database.open_engine(address, "NORMAL")
+        self._turn = Lock()
         self._key = read_or_make_key(key_file)
         self._keep_comments = keep_comments
-        is_sqlite = address.get_backend_name() == "sqlite"
-        self._note_directly = DirectStatement(self._calls, _NOTE_SHOWN) if is_sqlite else None
-        self._has_answers = DirectStatement(self._calls, HAS_ANSWERS) if is_sqlite else None
-        dialect = sqlite if is_sqlite else postgresql
+        dialect = sqlite if address.get_backend_name() == "sqlite" else postgresql
         self._add_feedback = dialect.insert(feedback).on_conflict_do_nothing()
 
     def migrate(self) -> None:
@@ -80,17 +79,16 @@ class Store:
 
     def memory(self, client: str, fhir_base: str, patient_id: str) -> PatientMemory:
         """What this client was shown about a patient and what it answered; nothing is read before it is asked."""
-        patient = self.fingerprint(fhir_base, patient_id)
-        return PatientMemory(self._calls, self.fingerprint, client, patient, self._has_answers)
+        return PatientMemory(self._calls, self.fingerprint, client, self.fingerprint(fhir_base, patient_id))
 
     def note_shown(self, client: str, patient: str, cards: Sequence[ShownCard], shown_at: datetime) -> None:
         """Keep the cards of one answer, before it is given. ``patient`` is the fingerprint of its memory.
 
-        Raises StoreUnavailable when the database cannot be written within 0.4 s (0.2 s for its turn, 0.2 s for SQLite).
+        The threads of one process take turns: SQLite makes those that wait sleep, where a lock wakes them at once.
+        Raises StoreUnavailable when the turn does not come within 0.2 s or the database stays busy for as long.
         """
         if not cards:
             return
-        directly = self._note_directly
         rows = [
             {
                 "card": card.uuid,
@@ -100,15 +98,17 @@ class Store:
                 "evidence": _json([self.fingerprint(rule_id, text) for rule_id, text in card.evidence]),
                 "indicator": card.indicator,
                 "suggestions": _json(card.suggestions),
-                "shown_at": shown_at if directly is None else moment_as_kept(shown_at),
+                "shown_at": shown_at,
             }
             for card in cards
         ]
-        if directly is not None:
-            directly.write(rows)
-            return
-        with database.or_unavailable(), database.writing(self._calls) as connection:
-            connection.execute(_NOTE_SHOWN, rows)
+        if not self._turn.acquire(timeout=TURN_SECONDS):
+            raise StoreUnavailable("The store is busy.")
+        try:
+            with database.or_unavailable(), database.writing(self._calls) as connection:
+                connection.execute(_NOTE_SHOWN, rows)
+        finally:
+            self._turn.release()
 
     def record_feedback(self, client: str, items: Sequence[FeedbackItem], received_at: datetime) -> dict[str, int]:
         """Keep what is new about cards that this client was shown; all of it or, when the database fails, nothing.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sqlite3
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from cds_service.errors import SettingsError, StoreUnavailable
 
 BUSY_TIMEOUT_MS = {"FULL": 5000, "NORMAL": 200}  # feedback may wait for a writer, a call may not (P-10)
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_WAL_PAUSE_SECONDS = 0.01
 _MIGRATION_LOCK = 0x41435244  # any number of our own: PostgreSQL's advisory lock while tables change
 
 
@@ -59,7 +61,7 @@ def or_unavailable() -> Iterator[None]:
     """Any trouble of the database as StoreUnavailable, without its words: they may hold values."""
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error):
+    except SQLAlchemyError:
         raise StoreUnavailable("The store cannot be used now.") from None
 
 
@@ -103,9 +105,24 @@ def _open_sqlite(url: URL, synchronous: str) -> Engine:
 def _set_up_sqlite(synchronous: str, connection: Any, _record: object) -> None:
     """WAL lets readers go on while one writes; FULL keeps what was answered even when the power fails (P-36)."""
     connection.isolation_level = None  # the driver starts no transactions by itself: _begin_sqlite does
-    for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
+    _write_ahead(connection, BUSY_TIMEOUT_MS[synchronous] / 1000)
+    for pragma in (f"synchronous = {synchronous}", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS[synchronous]}")
+
+
+def _write_ahead(connection: Any, seconds: float) -> None:
+    """Workers that start together all switch a new file to WAL, and there SQLite heeds no busy timeout: try again."""
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
+                raise
+            time.sleep(_WAL_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

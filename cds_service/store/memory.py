@@ -12,7 +12,6 @@ from sqlalchemy import Engine, bindparam, select
 
 from cds_service.cds_hooks.feedback import Outcome
 from cds_service.store.connection import or_unavailable
-from cds_service.store.direct import DirectStatement
 from cds_service.store.schema import cards_shown, feedback
 
 
@@ -33,18 +32,9 @@ class Answer(msgspec.Struct, frozen=True):
 class PatientMemory:
     """Memory of one patient at one client. ``patient`` is a fingerprint (P-33)."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        keyed: Callable[..., str],
-        client: str,
-        patient: str,
-        has_answers: DirectStatement | None = None,
-    ) -> None:
-        """``has_answers`` is ``HAS_ANSWERS`` where it can be asked directly: nearly always nothing was answered."""
+    def __init__(self, engine: Engine, keyed: Callable[..., str], client: str, patient: str) -> None:
         self.patient = patient
         self._engine = engine
-        self._has_answers = has_answers
         self._keyed = keyed
         self._whose = {"of_client": client, "of_patient": patient}
 
@@ -58,8 +48,6 @@ class PatientMemory:
 
     @cached_property
     def _answers(self) -> dict[str, Answer]:
-        if self._has_answers is not None and not self._has_answers.finds_anything(self._whose):
-            return {}
         with or_unavailable(), self._engine.connect() as connection:
             rows = connection.execute(_ANSWERS, self._whose).all()
         # Oldest first: a later answer replaces an earlier one.
@@ -117,5 +105,4 @@ _REPORTED = (
     .order_by(feedback.c.outcome_timestamp, feedback.c.id)
 )
 _ANSWERS = _REPORTED.where(*_OF_PATIENT)
-HAS_ANSWERS = select(feedback.c.id).join_from(feedback, cards_shown).where(*_OF_PATIENT)
 _ABOUT_CARD = _REPORTED.where(feedback.c.card == bindparam("of_card"))

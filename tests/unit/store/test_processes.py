@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +59,26 @@ def test_two_processes_that_start_and_write_at_once_lose_nothing(file: Path) -> 
 
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
     assert counts(file) == (2 * ROUNDS, 2 * ROUNDS)
+
+
+def test_workers_that_open_a_new_file_together_all_get_it(tmp_path: Path) -> None:
+    """SQLite refuses one of those that switch a new file to WAL at the same moment, whatever the busy timeout."""
+    program = """
+import sys, time
+from cds_service.store.connection import open_engine, parse_url
+start = float(sys.argv[2])
+for number in range(40):
+    engine = open_engine(parse_url(f"sqlite:///{sys.argv[1]}/{number}.db"))
+    while time.time() < start + number * 0.05: pass
+    engine.connect().close()
+    engine.dispose()
+"""
+    start = str(time.time() + 2)
+    workers = [
+        subprocess.Popen([sys.executable, "-c", program, str(tmp_path), start], cwd=ROOT, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    assert [worker.communicate(timeout=60)[1] for worker in workers] == [b""] * 4
 
 
 def test_eight_threads_that_write_at_once_lose_nothing(file: Path) -> None:
