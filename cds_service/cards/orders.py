@@ -12,7 +12,7 @@ from cds_service.cards.circumstances import Circumstances
 from cds_service.cards.order_knowledge import Order, OrderKnowledge
 from cds_service.cds_hooks.response import Action, Json, Suggestion
 from cds_service.derive.findings import Finding
-from cds_service.partial_date import PartialDate, parse_partial_date
+from cds_service.partial_date import PartialDate
 from cds_service.rule_engine.model import Assessment, Facts
 
 Reason = Literal["already-done", "under-care", "no-finding", "pregnancy", "settled"]
@@ -177,9 +177,7 @@ def newest_onset(assessment: Assessment, facts: Facts) -> PartialDate | None:
     A finding without onset began when it was first recorded: coded again it is not new (B-01).
     """
     if not assessment.findings:
-        zone = facts.as_of.tzinfo
-        dates = [f.date for f in assessment.facts if f.date_kind == "onset" and f.date]
-        return max((parse_partial_date(d, zone) for d in dates if zone), default=None)
+        return max((f.began for f in assessment.facts if f.began is not None), default=None)
     by_key: dict[str, list[Finding]] = {}
     for finding in facts.findings:
         if finding.key in assessment.findings:

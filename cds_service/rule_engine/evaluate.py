@@ -10,7 +10,16 @@ from cds_service.derive.age import age_in_years
 from cds_service.derive.findings import Finding
 from cds_service.rule_engine.expression import FALSE, names_in
 from cds_service.rule_engine.inquiry import Inquiry
-from cds_service.rule_engine.model import INDICATOR_RANK, Assessment, Evaluation, Facts, OfferedOrder, Status, Verdict
+from cds_service.rule_engine.model import (
+    INDICATOR_RANK,
+    Assessment,
+    Evaluation,
+    Facts,
+    OfferedOrder,
+    Rule,
+    Status,
+    Verdict,
+)
 from cds_service.rule_engine.rulebook import CompiledFires, CompiledRule, RuleBook
 from cds_service.rule_engine.tier import Tier, decide_tier, with_steroid_dose
 
@@ -45,7 +54,8 @@ def assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
     branch, verdict, missing = _first_branch(compiled, inquiry)
     if branch is None:
         if missing:
-            return Assessment(compiled.rule, Status.UNKNOWN, _could_not(missing), missing=missing)
+            unknown = Assessment(compiled.rule, Status.UNKNOWN, _could_not(missing), missing=missing)
+            return _too_young(compiled.rule, inquiry) or unknown
         if excepted := _exception(compiled, inquiry):
             return Assessment(compiled.rule, Status.NOT_MET, excepted)
         return Assessment(
@@ -81,12 +91,10 @@ def _exception(compiled: CompiledRule, inquiry: Inquiry) -> str | None:
 def _blocked(compiled: CompiledRule, inquiry: Inquiry, verdict: Verdict) -> Assessment | None:
     """Age, hospice and the rule's own reasons to stay silent (G10, G11). An unknown reason never silences."""
     rule = compiled.rule
-    if rule.youngest is not None:
-        age = age_in_years(inquiry.record.birth_date, inquiry.as_of)
-        if age is None:
-            return Assessment(rule, Status.UNKNOWN, _could_not(("birthDate",)), missing=("birthDate",))
-        if age < rule.youngest:
-            return Assessment(rule, Status.NOT_MET, f"for patients of {rule.youngest} years and over")
+    if rule.youngest is not None and inquiry.record.birth_date is None:
+        return Assessment(rule, Status.UNKNOWN, _could_not(("birthDate",)), missing=("birthDate",))
+    if (excluded := _too_young(rule, inquiry)) is not None:
+        return excluded
     if not rule.passes_hospice and inquiry.ask("hospice_care").value:
         return Assessment(rule, Status.SUPPRESSED, "hospice-care")
     for suppression, when in compiled.suppressed:
@@ -95,6 +103,14 @@ def _blocked(compiled: CompiledRule, inquiry: Inquiry, verdict: Verdict) -> Asse
             taken = finding_keys(verdict) if suppression.silences else frozenset()
             return Assessment(rule, Status.SUPPRESSED, suppression.reason, facts=held.facts, findings=taken)
     return None
+
+
+def _too_young(rule: Rule, inquiry: Inquiry) -> Assessment | None:
+    """G11: a known age below the rule's is an answer, whatever else could not be read."""
+    age = age_in_years(inquiry.record.birth_date, inquiry.as_of)
+    if rule.youngest is None or age is None or age >= rule.youngest:
+        return None
+    return Assessment(rule, Status.NOT_MET, f"for patients of {rule.youngest} years and over")
 
 
 def _fired(

@@ -182,7 +182,8 @@ def _observed(entry: ObservationEntry, value: str | None, limit: str | None) -> 
 def _fact(
     entry: ConditionEntry | ActivityEntry | FamilyHistoryEntry, dated: PartialDate | None, kind: str | None
 ) -> Fact:
-    return Fact(entry.reference, entry.display, _code(entry.coding), _text(dated), kind)
+    began = dated if kind == "onset" else None
+    return Fact(entry.reference, entry.display, _code(entry.coding), _text(dated), kind, began=began)
 
 
 def _code(coding: object) -> str | None:

@@ -17,6 +17,7 @@ from cds_service.derive.steroid_exposure import SteroidExposure
 from cds_service.derive.units import UnitKnowledge
 from cds_service.derive.weight import WeightTrend
 from cds_service.derive.weight_knowledge import WeightKnowledge
+from cds_service.partial_date import PartialDate
 from cds_service.record import PatientRecord
 from cds_service.rule_engine.criterion import Criterion, Indicator, Written
 
@@ -152,7 +153,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
 
     ``label`` and ``value`` may hold text from the chart: whoever prints them escapes them. ``date`` is as written in
     the chart, ``date_kind`` one of onset, recorded, measured, since, ordered, seen. ``threshold`` is the limit that
-    the value was compared with, in words.
+    the value was compared with, in words. ``began`` is what an onset's date means.
     """
 
     reference: str
@@ -162,6 +163,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     date_kind: str | None = None
     value: str | None = None
     threshold: str | None = None
+    began: PartialDate | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

@@ -12,6 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cds_service.cards.compose import CardContext, compose
+from cds_service.cards.knowledge import load_deck
+from cds_service.cards.memory import NO_MEMORY
 from cds_service.case_resources import PATIENT_ID, case_resources
 from cds_service.cases import Case, CaseCondition, CaseMedication, load_cases
 from cds_service.fhir.reader import payloads_from_resources, read_record
@@ -19,12 +22,13 @@ from cds_service.record import SourceState
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
-from cds_service.rule_engine.model import Evaluation
+from cds_service.rule_engine.model import Evaluation, Status
 
 RULES = Path(__file__).parents[2] / "rules"
 CASES = [case for _, case in load_cases(RULES)]
 AS_OF = datetime(2026, 11, 2, 12, tzinfo=UTC)
 KNOWLEDGE: Knowledge = load_knowledge(RULES, AS_OF.date())
+DECK = load_deck(RULES)
 LIVING = [case for case in CASES if not case.deceased]
 # A rule whose findings another takes once that one is no longer silenced by what cannot be read.
 TAKERS = {
@@ -164,6 +168,29 @@ def test_a_missing_source_never_turns_into_not_met(case: Case, source: str) -> N
         if was in ("fired", "unknown"):
             taken = any(after[other][0] == "fired" != before[other][0] for other in TAKERS.get(rule, ()))
             assert after[rule][0] in ("fired", "unknown", "suppressed") or taken, rule
+
+
+@by_case
+def test_an_onset_written_as_an_age_makes_cards_all_the_same(case: Case) -> None:
+    """B-60: onsetAge is an onset like any other, with the precision of its unit; the card shows it as written."""
+    resources = resources_of(case)
+    for resource in resources:
+        if resource["resourceType"] == "Condition":
+            resource.pop("onsetDateTime", None)
+            resource["onsetAge"] = {"value": 15, "unit": "years", "system": "http://unitsofmeasure.org", "code": "a"}
+    evaluation = evaluation_of(resources)
+    composed = compose(evaluation, DECK, NO_MEMORY, CardContext(PATIENT_ID))
+    assert composed.shown or not evaluation.fired
+
+
+@pytest.mark.parametrize("source", ["conditions", "observations", "medicationStatements", "encounters"])
+def test_a_rule_for_older_patients_is_not_unknown_for_a_child(source: str) -> None:
+    """G11: the known age answers, whatever else could not be read."""
+    evaluation = evaluation_of(
+        resources_of(Case(id="child", title="G11", expect={}, age=8)), **{source: SourceState.FAILED}
+    )
+    unknown = [a.rule.id for a in evaluation.assessments if a.status is Status.UNKNOWN and (a.rule.youngest or 0) > 8]
+    assert unknown == []
 
 
 @pytest.mark.parametrize(

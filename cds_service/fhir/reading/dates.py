@@ -10,6 +10,7 @@ from cds_service.partial_date import CLOCK_TOLERANCE, PartialDate, Precision, pa
 
 _LONGEST = 40
 _MONTHS_PER_YEAR = 12
+_UNIT_LIMIT = 20
 _OLDEST = 150
 
 # UCUM codes (https://ucum.org) and the words that charts write instead, in days.
@@ -73,7 +74,7 @@ class Clock:
             first = birth.first_day + timedelta(days=int(number * days))
             last = birth.last_day + timedelta(days=max(int((number + 1) * days) - 1, int(number * days)))
             precision = "day" if first == last else "month"
-        return self._days(first, last, precision, f"age {age.value:g} {unit}")
+        return self._days(first, last, precision, f"age {age.value:g} {(age.unit or unit)[:_UNIT_LIMIT]}")
 
     def _days(self, first: date, last: date, precision: Precision, text: str) -> PartialDate:
         earliest = datetime(first.year, first.month, first.day, tzinfo=self.zone)

@@ -235,6 +235,7 @@ def fact(
         kind,
         value,
         threshold,
+        began=None if onset is None else on(onset),
     )
 
 
