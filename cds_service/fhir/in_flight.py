@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from threading import Condition
 
 IN_FLIGHT_PER_CALL = 6  # P-10
@@ -25,7 +25,7 @@ class InFlight:
         self._executor = executor
         self._waiting: deque[Task] = deque()
         self._lanes = 0
-        self._futures: list[Future[None]] = []
+        self._faults: list[BaseException] = []
         self._change = Condition()
 
     def add(self, task: Task) -> None:
@@ -35,21 +35,21 @@ class InFlight:
             if self._lanes == IN_FLIGHT_PER_CALL:
                 return
             self._lanes += 1
-            self._futures.append(self._executor.submit(self._lane))
+            self._executor.submit(self._lane)
 
     def wait(self) -> None:
         """Until all tasks are done, at most until the deadline. Raises what a task raised."""
         with self._change:
             self._change.wait_for(lambda: self._lanes == 0, timeout=max(0.0, self.deadline - time.monotonic()))
-            ended = [future for future in self._futures if future.done()]
-        for future in ended:
-            future.result()
+            if self._faults:
+                raise self._faults[0]
 
     def _lane(self) -> None:
         while task := self._next():
             try:
                 task()
-            except BaseException:
+            except BaseException as fault:  # kept before the lane is gone, or wait() could miss it
+                self._faults.append(fault)
                 self._leave()
                 raise
 
