@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -55,7 +56,9 @@ def create_app(
     app.after_request(_protect)
     app.register_blueprint(hooks.hooks_blueprint(service, settings.max_body_bytes, clock))
     if settings.open:
-        app.register_blueprint(chart_blueprint(_patients_of_today(settings, clock), clock))
+        app.register_blueprint(
+            chart_blueprint(_patients_of_today(settings, clock), lambda: clock().astimezone(settings.zone))
+        )
     return app
 
 
@@ -86,16 +89,8 @@ def open_store(settings: Settings) -> Store:
 
 def _patients_of_today(settings: Settings, clock: Clock) -> Callable[[], tuple[FixturePatient, ...]]:
     """The synthetic patients with their dates shifted to today; shifted again when the day changes."""
-    kept: dict[object, tuple[FixturePatient, ...]] = {}
-
-    def patients() -> tuple[FixturePatient, ...]:
-        today = clock().astimezone(settings.zone).date()
-        if today not in kept:
-            kept.clear()
-            kept[today] = load_fixture_patients(settings.fixtures_dir, today)
-        return kept[today]
-
-    return patients
+    shifted_to = functools.lru_cache(maxsize=1)(functools.partial(load_fixture_patients, settings.fixtures_dir))
+    return lambda: shifted_to(clock().astimezone(settings.zone).date())
 
 
 def _protect(response: Response) -> Response:

@@ -10,7 +10,7 @@ from cds_service.rule_engine.inquiry import MEDICATIONS
 from cds_service.rule_engine.model import Evaluation, Status
 
 _UNREAD = frozenset({SourceState.INCOMPLETE, SourceState.FAILED})
-_DETAILS = frozenset({"birthDate", "gender"})
+_DETAILS = frozenset({"birthDate"})
 
 
 def gaps_of(evaluation: Evaluation) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from cds_service.derive.steroid_knowledge import SteroidKnowledge
 from cds_service.record import Dosage
 
-# UCUM time units in days; a month and a year only ever decide "a week or more apart".
+# UCUM time units in days, a month taken as 30 and a year as 365.
 _DAYS_PER = {"s": 1 / 86_400, "min": 1 / 1_440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.0, "a": 365.0}
 _DAYS_PER_WEEK = 7
 _ALMOST_WHOLE = 1e-9

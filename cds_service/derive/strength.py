@@ -18,7 +18,7 @@ def strength_falls(record: PatientRecord, knowledge: FindingKnowledge, as_of: da
         ("mrc-sum-score", knowledge.strength_fall_sum),
         ("mrc-grade", knowledge.strength_fall_grade),
     ):
-        for series in _series(record, name, as_of).values():
+        for series in _series(record, name, knowledge.strength_fall_days, as_of).values():
             found += _fall_in(series, fall, knowledge.strength_fall_days, as_of)
     return found
 
@@ -37,14 +37,15 @@ def _fall_in(series: list[ObservationEntry], fall: float, days: int, as_of: date
 
 
 def _series(
-    record: PatientRecord, name: str, as_of: datetime
+    record: PatientRecord, name: str, fall_days: int, as_of: datetime
 ) -> dict[tuple[Coding | None, object], list[ObservationEntry]]:
     """Results by code and site, oldest first; MRC scores have no unit to convert."""
     series: dict[tuple[Coding | None, object], list[ObservationEntry]] = {}
+    days = RECENT_DAYS + fall_days
     dated = [
         o
         for o in record.observations
-        if name in o.sets and o.value is not None and o.effective is not None and o.effective.within_days(42, as_of)
+        if name in o.sets and o.value is not None and o.effective is not None and o.effective.within_days(days, as_of)
     ]
     for entry in sorted(dated, key=lambda o: (o.effective, o.reference)):
         series.setdefault((entry.coding, entry.site), []).append(entry)

@@ -13,7 +13,6 @@ from cds_service.prefetch.gathering import Gathering
 from cds_service.prefetch.medications import ReferencedMedications
 from cds_service.prefetch.plan import PrefetchPlan
 
-OPEN_MODE = FetchTerms(anonymous=True)  # P-24
 ONLY_WITH_TOKEN = FetchTerms()  # P-25
 
 

@@ -100,6 +100,7 @@ def load_code_tables(rules: Path, steroids: SteroidKnowledge, order_keys: Mappin
         steroid_names=steroids.text_names,
         local_route_words=frozenset(steroids.local_route_words),
         specialty_names=_specialties(rules / "specialties.csv", entries),
+        milligrams=steroids.units.mg,
         care_plan_words=_words(rules / "care_plan_words.csv"),
         route_names={
             **dict.fromkeys(steroids.route_texts.systemic, steroids.route_sets.systemic),

@@ -94,8 +94,9 @@ def _open_sqlite(url: URL, synchronous: str) -> Engine:
     else:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600, exist_ok=True)
+        seconds = BUSY_TIMEOUT_MS[synchronous] / 1000
         engine = create_engine(
-            url, connect_args={"timeout": BUSY_TIMEOUT_MS[synchronous] / 1000}, pool_size=16, max_overflow=16
+            url, connect_args={"timeout": seconds}, pool_timeout=seconds, pool_size=16, max_overflow=16
         )
     event.listen(engine, "connect", functools.partial(_set_up_sqlite, synchronous))
     event.listen(engine, "begin", _begin_sqlite)

@@ -63,7 +63,7 @@ class PatientMemory:
 
 def reported_about(engine: Engine, card: str) -> tuple[Answer, ...]:
     """Everything that was reported about one card, oldest first."""
-    with engine.connect() as connection:
+    with or_unavailable(), engine.connect() as connection:
         return tuple(map(answer_of, connection.execute(_ABOUT_CARD, {"of_card": card})))
 
 

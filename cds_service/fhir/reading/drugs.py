@@ -22,8 +22,6 @@ from cds_service.fhir.resources import Medication, MedicationResource
 _MEDICATION = msgspec.json.Decoder(Medication)
 _TEXT_LIMIT = 300
 _NOT_LETTERS = re.compile(r"[^a-z]+")
-# UCUM masses and the words that charts write instead, in mg.
-_MILLIGRAMS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001, "μg": 0.001}
 
 
 class Drug(msgspec.Struct, frozen=True, gc=False):
@@ -180,18 +178,18 @@ def _with_product_details(drug: Drug, medication: Medication, reading: Reading) 
         or _steroid_row([concept], codes) is not None
         or _named_in_words(_words([concept], None), reading) != (None, None)
     ]
-    strengths = [_strength(ingredient.strength) for ingredient in telling if ingredient.strength]
+    strengths = [_strength(ingredient.strength, codes.vocabulary) for ingredient in telling if ingredient.strength]
     strength_mg, unit = strengths[0] if len(strengths) == 1 else (None, None)
     form_sets = codes.named_sets(medication.form, codes.vocabulary.route_names)
     return msgspec.structs.replace(drug, strength_mg=strength_mg, strength_unit=unit, form_sets=form_sets)
 
 
-def _strength(strength: Ratio) -> tuple[float | None, str | None]:
+def _strength(strength: Ratio, vocabulary: Vocabulary) -> tuple[float | None, str | None]:
     """mg per unit of the denominator, and that unit (UCUM code, else as written)."""
     top, bottom = strength.numerator, strength.denominator
     if top is None or top.value is None:
         return None, None
-    milligrams = _MILLIGRAMS.get((unit_of(top) or "").strip())
+    milligrams = vocabulary.milligrams.get((unit_of(top) or "").strip().lower())
     amount = bottom.value if bottom and bottom.value is not None else 1.0
     if milligrams is None or amount <= 0:
         return None, None

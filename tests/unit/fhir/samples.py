@@ -47,6 +47,7 @@ def _coding(written: Mapping[str, str]) -> Coding:
 
 
 VOCABULARY = Vocabulary(
+    milligrams={"mg": 1, "g": 1000, "milligram": 1},
     value_sets=ValueSets(
         exact={
             _coding(MUSCLE_WEAKNESS): frozenset({"weakness"}),

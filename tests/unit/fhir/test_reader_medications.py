@@ -233,6 +233,14 @@ def test_the_strength_of_a_combination_is_that_of_its_steroid():
     assert the_statement(both, medicationCodeableConcept=None, medicationReference=reference).strength_mg == 5
 
 
+def test_a_strength_may_be_in_any_word_for_mg_that_the_rules_know():
+    reference = {"reference": "Medication/med1"}
+    amount = {"numerator": {"value": 5, "unit": "Milligram"}, "denominator": quantity(1, "mL")}
+    written = MEDICATION | {"ingredient": [MEDICATION["ingredient"][0] | {"strength": amount}]}
+
+    assert the_statement(written, medicationCodeableConcept=None, medicationReference=reference).strength_mg == 5
+
+
 def test_a_compound_goes_by_the_name_of_its_steroid():
     other = {"itemCodeableConcept": concept({"system": SNOMED, "code": "387253001", "display": "Salicylic acid"})}
     compound = {"resourceType": "Medication", "id": "med1", "ingredient": [other, *MEDICATION["ingredient"]]}
