@@ -110,7 +110,11 @@ class CaseRelative(_Row, frozen=True, kw_only=True):
 
 
 class Case(_Row, frozen=True, kw_only=True):
-    """One worked patient. ``expect`` gives for rule ids an indicator, or ``none``, or ``suppressed: reason``."""
+    """One worked patient. ``expect`` gives for rule ids an indicator, or ``none``, or ``suppressed: reason``.
+
+    ``offers`` and ``preselects`` name orders; ``says`` are pieces of what the rules that fire have to say: summary,
+    opening, advice, what was looked for in vain, and the facts as "label value (limit)".
+    """
 
     id: str
     title: str
@@ -127,6 +131,10 @@ class Case(_Row, frozen=True, kw_only=True):
     expect: Mapping[str, str]
     offers: tuple[str, ...] = ()
     does_not_offer: tuple[str, ...] = ()
+    preselects: tuple[str, ...] = ()
+    does_not_preselect: tuple[str, ...] = ()
+    says: tuple[str, ...] = ()
+    does_not_say: tuple[str, ...] = ()
     steroid_level: int | None = None
     claims: tuple[str, ...] = ()
 
@@ -170,9 +178,21 @@ def differences(case: Case, evaluation: Evaluation) -> Iterator[str]:
     offered = {o.order for a in evaluation.fired for o in a.offers}
     yield from (f"{order} should be offered" for order in case.offers if order not in offered)
     yield from (f"{order} should not be offered" for order in case.does_not_offer if order in offered)
+    ready = {o.order for a in evaluation.fired for o in a.offers if o.preselect}
+    yield from (f"{order} should be pre-selected" for order in case.preselects if order not in ready)
+    yield from (f"{order} should not be pre-selected" for order in case.does_not_preselect if order in ready)
+    said = "\n".join(text for a in evaluation.fired for text in _texts(a)) if case.says or case.does_not_say else ""
+    yield from (f"{text!r} should be said" for text in case.says if text not in said)
+    yield from (f"{text!r} should not be said" for text in case.does_not_say if text in said)
     level = evaluation.facts.exposure.level
     if case.steroid_level is not None and level != case.steroid_level:
         yield f"steroid level GC{case.steroid_level} expected, GC{level} came"
+
+
+def _texts(assessment: Assessment) -> Iterator[str]:
+    yield from (assessment.summary, assessment.opening, *assessment.advice, *assessment.missing)
+    for fact in assessment.facts:
+        yield " ".join(part for part in (fact.label, fact.value, fact.threshold and f"({fact.threshold})") if part)
 
 
 def _said(assessment: Assessment, expected: str) -> str:

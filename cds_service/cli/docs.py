@@ -90,9 +90,22 @@ def _rule(rule: Rule, knowledge: Knowledge, deck: CardDeck, cases: list[Case]) -
     yield "| Worked patient | | Must come out |"
     yield "|---|---|---|"
     for case in cases:
-        expected = "; ".join(f"{rule_id}: {answer}" for rule_id, answer in case.expect.items())
-        yield f"| {case.id} | {case.title} | {expected} |"
+        yield f"| {case.id} | {case.title} | {'; '.join(_must_come_out(case))} |"
     yield ""
+
+
+def _must_come_out(case: Case) -> Iterator[str]:
+    yield from (f"{rule_id}: {answer}" for rule_id, answer in case.expect.items())
+    for words, names in (
+        ("offers", case.offers),
+        ("does not offer", case.does_not_offer),
+        ("pre-selects", case.preselects),
+        ("does not pre-select", case.does_not_preselect),
+        ("says", tuple(f'"{text}"' for text in case.says)),
+        ("does not say", tuple(f'"{text}"' for text in case.does_not_say)),
+    ):
+        if names:
+            yield f"{words} {', '.join(names)}"
 
 
 def _when(rule: Rule, knowledge: Knowledge) -> Iterator[str]:
