@@ -87,6 +87,10 @@ def _rule(rule: Rule, knowledge: Knowledge, deck: CardDeck, cases: list[Case]) -
     for evidence in rule.evidence:
         yield f"- {evidence.citation} ({evidence.status})"
     yield f"\nRulings used: {', '.join(rule.rulings)}. Claims of the mission document: {', '.join(rule.claims)}.\n"
+    yield "**Changes**\n"
+    for change in rule.changes:
+        yield f"- {change.version} ({change.date}): {change.text}"
+    yield ""
     yield "| Worked patient | | Must come out |"
     yield "|---|---|---|"
     for case in cases:

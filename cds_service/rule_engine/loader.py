@@ -164,6 +164,9 @@ def _read_rule(path: Path, known: frozenset[str], kinds: frozenset[str], orders:
     for offer in rule.offers:
         if offer.order not in orders:
             raise RuleFileError(path, line_of(path, offer.order), f"orders.toml has no order {offer.order!r}")
+    if not rule.changes or rule.changes[0].version != rule.version:
+        problem = f"the first of [[changes]] must say what version {rule.version} changed"
+        raise RuleFileError(path, line_of(path, "version"), problem)
     return rule
 
 

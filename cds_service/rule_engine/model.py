@@ -95,6 +95,14 @@ class SourceAttributes(Written, frozen=True, kw_only=True):
     uses_health_status_assessments: bool
 
 
+class Change(Written, frozen=True, kw_only=True):
+    """What a version of a rule changed, in a sentence."""
+
+    version: str
+    date: date
+    text: str
+
+
 class Rule(Written, frozen=True, kw_only=True):
     """One rule file. ``number`` is R01-R25 of the clinical specification, ``claims`` its S-numbers.
 
@@ -129,6 +137,7 @@ class Rule(Written, frozen=True, kw_only=True):
     looked_for: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...]
     source_attributes: SourceAttributes
+    changes: tuple[Change, ...]
     criteria: Mapping[str, Criterion]
     fires: tuple[Fires, ...]
     suppressed: tuple[Suppression, ...] = ()

@@ -45,6 +45,7 @@ def test_the_rules_as_they_are_load() -> None:
         (R11, 'number = "R11"', 'number = "R12"', "number 'R12' is also that of"),
         (R11, "uses_race = false\n", "", "uses_race"),
         (R11, "[criteria.numbness]", "[criteria.numbness", "not TOML"),
+        (R11, 'version = "1.0.0"\ngroup', 'version = "1.1.0"\ngroup', "must say what version 1.1.0 changed"),
         (
             R11,
             "steroid_level_at_least = 2\n",
