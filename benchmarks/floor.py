@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from cds_service.cli.serve import ThreadedServer
+from cds_service.cli.serve import ServeOptions, ThreadedServer
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     app: Any = APPS[options.app]
-    ThreadedServer(lambda: app, f"127.0.0.1:{options.port}", 1).run()
+    ThreadedServer(lambda: app, f"127.0.0.1:{options.port}", ServeOptions()).run()
 
 
 if __name__ == "__main__":

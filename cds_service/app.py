@@ -14,13 +14,20 @@ from cds_service.fhir.client import FhirClient
 from cds_service.fixture_patients import FixturePatient, load_fixture_patients
 from cds_service.prefetch import prefetch_plan
 from cds_service.reads import reads_of
-from cds_service.service import CdsService, load_rule_pack
+from cds_service.service import CdsService, RulePack, load_rule_pack
 from cds_service.settings import Settings
 from cds_service.store import Store
+from cds_service.trust import CdsClient, ListedServers, OpenMode, Outbound, read_clients
+from cds_service.trust.key_sets import KeySets
+from cds_service.trust.tokens import TokenVerifier
 from cds_service.web import auth, call_log, errors, hooks
 from cds_service.web.chart import chart_blueprint
 
 Clock = Callable[[], datetime]
+NOBODY_MAY_CALL = (
+    "No CDS Client may call. Set ATROPHY_CDS_CLIENTS_FILE and ATROPHY_CDS_PUBLIC_URL, or use --open to try the service "
+    "on this machine."
+)
 STORE = "atrophy_cds_store"  # its name in app.extensions
 
 
@@ -44,14 +51,17 @@ def create_app(
     call_log.configure()
     clock = clock or utc_now
     store = store or open_store(settings)
-    service = service or build_service(settings, store, clock)
+    clients = read_clients(settings.clients_file) if settings.clients_file else ()
+    outbound: Outbound = OpenMode() if settings.open else ListedServers(clients)
+    admission = _admission(settings, clients, outbound, store, clock)
+    service = service or build_service(settings, clients, outbound, store, clock)
     app = Flask("cds_service")
     app.extensions[STORE] = store
     # A redirect would lose a preflight and invite a browser elsewhere: a path answers as it is written, or 404.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     call_log.install(app)
-    auth.install(app, settings)
+    auth.install(app, admission)
     errors.install(app)
     app.after_request(_protect)
     app.register_blueprint(hooks.hooks_blueprint(service, settings.max_body_bytes, clock))
@@ -62,22 +72,45 @@ def create_app(
     return app
 
 
-def build_service(settings: Settings, store: Store, clock: Clock) -> CdsService:
+def _admission(
+    settings: Settings, clients: tuple[CdsClient, ...], outbound: Outbound, store: Store, clock: Clock
+) -> auth.Admission:
+    """Who may call. Raises SettingsError when nobody could."""
+    if settings.open:
+        return auth.OpenAdmission(settings)
+    if not clients or settings.public_url is None:
+        raise SettingsError(NOBODY_MAY_CALL)
+    keys = KeySets(clients, outbound)
+    keys.refresh()
+    verifier = TokenVerifier(clients, keys, store, settings.public_url)
+    return auth.TokenAdmission(verifier, clients, store.calls_in_minute, clock)
+
+
+def build_service(
+    settings: Settings, clients: tuple[CdsClient, ...], outbound: Outbound, store: Store, clock: Clock
+) -> CdsService:
     """The service with its knowledge read and compiled, and its connections kept for all calls."""
     profile_named(settings.profile)  # a profile that does not exist stops the start, not each call
     pack = load_rule_pack(settings.rules_dir, settings.today())
-    try:
-        pack.knowledge.rules.named(settings.rules_off)
-    except ValueError as error:
-        raise SettingsError(f"ATROPHY_CDS_RULES_OFF: {error}") from None
+    _refuse_unknown_rules(pack, "ATROPHY_CDS_RULES_OFF", settings.rules_off)
+    for client in clients:
+        _refuse_unknown_rules(pack, f"{settings.clients_file}: client {client.id!r}: rules_off", client.rules_off)
     return CdsService(
         pack=pack,
         plan=prefetch_plan(reads_of(pack)),
-        fhir=FhirClient(),
+        fhir=FhirClient(outbound.connects, transports=outbound.transports),
+        outbound=outbound,
         store=store,
         settings=settings,
         clock=clock,
     )
+
+
+def _refuse_unknown_rules(pack: RulePack, place: str, names: tuple[str, ...]) -> None:
+    try:
+        pack.knowledge.rules.named(names)
+    except ValueError as error:
+        raise SettingsError(f"{place}: {error}") from None
 
 
 def open_store(settings: Settings) -> Store:

@@ -5,12 +5,14 @@ AtrophyCdsError
 ├── SettingsError             a setting or an option is missing or contradicts another; exit status 2
 ├── RequestRefused            an HTTP answer that is not 200; carries its status and an OperationOutcome code
 │   ├── BadRequest            400 what was sent cannot be read or breaks CDS Hooks (C22, C23, T8, T9)
+│   ├── NotAuthenticated      401 no token, or one that is not accepted; never says which (C77)
 │   ├── NotAllowed            403 a caller we know may not do this
 │   ├── UnknownPath           404 no such service or page (C15)
 │   ├── WrongMethod           405
 │   ├── DataNotAvailable      412 required data could not be had (C32)
 │   ├── TooLarge              413 (T13)
-│   └── WrongContentType      415 (T14)
+│   ├── WrongContentType      415 (T14)
+│   └── TooManyCalls          429 over the limit of this client (T30)
 ├── StoreUnavailable          the database cannot be read or written now; a call goes on without memory, feedback is 503
 └── FhirReadError             a read from the CDS Client's FHIR server failed
     ├── TemporaryFhirError    time-out, connection, 429, 5xx: worth another try within the deadline
@@ -21,6 +23,7 @@ Messages never hold chart content, ids, URLs or text from another system (P-20).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -47,6 +50,7 @@ class RequestRefused(AtrophyCdsError):
 
     status = 500
     code = "exception"
+    headers: Mapping[str, str] = {}
 
 
 class BadRequest(RequestRefused):
@@ -54,6 +58,17 @@ class BadRequest(RequestRefused):
 
     status = 400
     code = "invalid"
+
+
+class NotAuthenticated(RequestRefused):
+    """401: whoever calls has not proved to be a CDS Client. The answer is the same whatever was wrong (C77, T29)."""
+
+    status = 401
+    code = "login"
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+    def __init__(self) -> None:
+        super().__init__("A valid token of a known CDS Client is needed.")
 
 
 class NotAllowed(RequestRefused):
@@ -96,6 +111,17 @@ class WrongContentType(RequestRefused):
 
     status = 415
     code = "not-supported"
+
+
+class TooManyCalls(RequestRefused):
+    """429: this client has called as often as agreed; ``seconds`` until it may again (T30)."""
+
+    status = 429
+    code = "throttled"
+
+    def __init__(self, seconds: int) -> None:
+        self.headers = {"Retry-After": str(seconds)}
+        super().__init__("This client has called more often than agreed. Nothing was evaluated.")
 
 
 class StoreUnavailable(RequestRefused):

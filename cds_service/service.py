@@ -25,16 +25,17 @@ from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
 from cds_service.cds_hooks.response import Response, encode
 from cds_service.errors import DataNotAvailable, StoreUnavailable
-from cds_service.fhir.client import FhirClient, open_mode_allows
+from cds_service.fhir.client import FhirClient
 from cds_service.fhir.reader import read_record
-from cds_service.prefetch import OPEN_MODE, PrefetchPlan, complete
+from cds_service.prefetch import PrefetchPlan, complete
 from cds_service.record import PatientRecord, SourceName, SourceState
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import Evaluation, Facts, Status
-from cds_service.settings import CdsClient, Settings
+from cds_service.settings import Settings
 from cds_service.store import PatientMemory, Store
+from cds_service.trust import CdsClient, Outbound
 
 REQUIRED: tuple[SourceName, ...] = ("patient", "conditions")  # A-47
 NOT_HAD = (SourceState.FAILED, SourceState.NOT_OFFERED)
@@ -88,6 +89,7 @@ class CdsService:
         pack: RulePack,
         plan: PrefetchPlan,
         fhir: FhirClient,
+        outbound: Outbound,
         store: Store,
         settings: Settings,
         clock: Callable[[], datetime],
@@ -95,6 +97,7 @@ class CdsService:
         self._pack = pack
         self._plan = plan
         self._fhir = fhir
+        self._outbound = outbound
         self._store = store
         self._settings = settings
         self._zone: tzinfo = settings.zone
@@ -108,19 +111,20 @@ class CdsService:
         """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (C32, P-05)."""
         watch = Stopwatch()
         as_of = self._clock().astimezone(self._zone)
+        server = self._outbound.reach(client, request.fhir_server or "")
         payloads = complete(
             request,
             plan=self._plan,
             client=self._fhir,
             as_of=as_of,
             deadline=watch.started + client.deadline_seconds,
-            allowed=open_mode_allows,
-            terms=OPEN_MODE,
+            allowed=lambda _: server.allowed,
+            terms=server.terms,
         )
         watch.lap("data")
         record = read_record(payloads, request.patient_id, vocabulary=self._pack.knowledge.vocabulary, as_of=as_of)
         watch.lap("record")
-        memory = self._store.memory(client.id, request.fhir_server or "", request.patient_id)
+        memory = self._store.memory(client.id, server.base, request.patient_id)
         context = self._context(client, request)
         off = self._pack.knowledge.rules.named(client.rules_off)
         advice = self._advise(gather_facts(record, self._pack.knowledge, as_of), memory, context, off)

@@ -29,15 +29,6 @@ def _shipped_folder(name: str) -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / name
 
 
-class CdsClient(msgspec.Struct, frozen=True):
-    """Who calls. In open mode there is one, named ``open`` (P-24); ``profile`` shapes cards for what it can show."""
-
-    id: str = "open"
-    profile: str = "cds-hooks-2.0"
-    deadline_seconds: float = 1.8
-    rules_off: tuple[str, ...] = ()
-
-
 class Settings(msgspec.Struct, frozen=True):
     """One value per setting. Wrong or contradictory values raise :class:`SettingsError` on construction.
 
@@ -47,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     open: bool = False
     demo: bool = False
+    clients_file: Path | None = None
+    public_url: str | None = None
     profile: str = "cds-hooks-2.0"
     rules_dir: Path = msgspec.field(default_factory=lambda: _shipped_folder("rules"))
     fixtures_dir: Path = msgspec.field(default_factory=lambda: _shipped_folder("fixtures"))
@@ -73,7 +66,8 @@ class Settings(msgspec.Struct, frozen=True):
         _require(self.max_body_bytes > 0, "max_body_bytes", "must be above 0")
         _require(self.source_label.strip() != "", "source_label", "must not be empty (C46)")
         _require(_is_zone(self.site_zone), "site_zone", "must be an IANA time zone such as Europe/London")
-        for name in ("source_url", "source_icon_url"):
+        _require(not (self.open and self.clients_file), "open", "and ATROPHY_CDS_CLIENTS_FILE exclude each other")
+        for name in ("public_url", "source_url", "source_icon_url"):
             url = getattr(self, name)
             _require(url is None or _is_public_url(url), name, "must be an absolute https URL (C47)")
         _require(

@@ -9,6 +9,7 @@ import click
 
 from cds_service import __version__
 from cds_service.cli import check_rules as checking
+from cds_service.cli import clients as trusting
 from cds_service.cli import docs as documents
 from cds_service.cli import evaluate as evaluating
 from cds_service.cli import rates as rating
@@ -31,6 +32,9 @@ def commands() -> None:
 @click.option("--open", "open_mode", is_flag=True, help="No authentication, loopback only: for trying it out.")
 @click.option("--profile", default=None, help="With --open: the client profile that shapes the cards.")
 @click.option("--allow-origin", multiple=True, help="With --open: one more web origin that may call.")
+@click.option("--certfile", default=None, type=click.Path(exists=True, dir_okay=False), help="TLS certificate.")
+@click.option("--keyfile", default=None, type=click.Path(exists=True, dir_okay=False), help="Its key.")
+@click.option("--behind-proxy", is_flag=True, help="A proxy on the way ends TLS and buffers requests.")
 def serve(**options: object) -> None:
     """Answer CDS Hooks calls."""
     serving.serve(serving.ServeOptions(**options))  # type: ignore[arg-type]  # click has checked the types
@@ -71,6 +75,18 @@ def rates(files: tuple[Path, ...], as_of: str | None, overlay: Path | None, seed
 def check_rules(rules: Path | None) -> None:
     """Validate rules/ and run every worked patient."""
     sys.exit(checking.check_rules(rules))
+
+
+@commands.group()
+def clients() -> None:
+    """The CDS Clients that may call."""
+
+
+@clients.command("check")
+@click.argument("file", required=False, type=click.Path(path_type=Path), envvar="ATROPHY_CDS_CLIENTS_FILE")
+def check_clients(file: Path | None) -> None:
+    """Validate the file of the CDS Clients, read their key sets, show what each may do."""
+    sys.exit(trusting.check_clients(file))
 
 
 @commands.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -12,16 +12,18 @@ import msgspec
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from cds_service.app import create_app
+from cds_service.app import NOBODY_MAY_CALL, create_app
 from cds_service.cards.profiles import profile_named
 from cds_service.errors import SettingsError
 from cds_service.service import load_rule_pack
 from cds_service.settings import LOOPBACK_HOSTS, Settings
+from cds_service.trust import read_clients
 
 THREADS = 8  # enough to wait for FHIR servers; more only lengthen the tail
-NOT_OPEN = (
-    "CDS Clients cannot be configured yet, so only --open can start the service: "
-    "no authentication, this machine only, for trying it out."
+NOT_OPEN_OPTIONS = "--profile and --allow-origin belong to --open; a CDS Client's are in its entry."
+NO_TLS = (
+    "Tokens and charts need TLS: give --certfile and --keyfile, or --behind-proxy when a proxy on the way ends TLS "
+    "(docker/nginx.conf is such a proxy)."
 )
 NOT_LOOPBACK = (
     "--open accepts calls from anybody, so it listens on a loopback address only (127.0.0.1, ::1, localhost)."
@@ -38,27 +40,57 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     allow_origin: tuple[str, ...] = ()
     demo: bool = False
+    certfile: str | None = None
+    keyfile: str | None = None
+    behind_proxy: bool = False
 
 
 def serve(options: ServeOptions) -> None:
     """Check what was asked, then run until stopped. Raises SettingsError when the service must not start."""
-    if not options.open_mode:
-        raise SettingsError(NOT_OPEN)
-    if options.host not in LOOPBACK_HOSTS:
-        raise SettingsError(NOT_LOOPBACK)
     settings = _settings(options)
+    _refuse_contradictions(settings, options)
     profile_named(settings.profile)
+    for warning in _warnings(settings, options):
+        click.echo(f"warning: {warning}", err=True)
     for rule_id in load_rule_pack(settings.rules_dir, settings.today()).knowledge.expired:
         click.echo(f"warning: the review date of rule {rule_id} has passed", err=True)
     host = f"[{options.host}]" if ":" in options.host else options.host
-    click.echo(f"Chart page:  http://{host}:{options.port}/   (synthetic patients)")
-    click.echo(f"CDS Hooks:   http://{host}:{options.port}/cds-services")
+    if settings.open:
+        click.echo(f"Chart page:  http://{host}:{options.port}/   (synthetic patients)")
+        click.echo(f"CDS Hooks:   http://{host}:{options.port}/cds-services")
+    else:
+        click.echo(f"CDS Hooks:   {settings.public_url}/cds-services (listening on {host}:{options.port})")
     click.echo("Decision support, not diagnosis. The rules are not clinically reviewed.")
-    ThreadedServer(lambda: create_app(settings), f"{host}:{options.port}", options.workers).run()
+    ThreadedServer(lambda: create_app(settings), f"{host}:{options.port}", options).run()
+
+
+def _refuse_contradictions(settings: Settings, options: ServeOptions) -> None:
+    if not options.open_mode and not settings.clients_file:
+        raise SettingsError(NOBODY_MAY_CALL)
+    if options.open_mode and options.host not in LOOPBACK_HOSTS:
+        raise SettingsError(NOT_LOOPBACK)
+    if not options.open_mode and (options.profile or options.allow_origin):
+        raise SettingsError(NOT_OPEN_OPTIONS)
+    own_tls = bool(options.certfile and options.keyfile)
+    if not options.open_mode and not own_tls and not options.behind_proxy:
+        raise SettingsError(NO_TLS)
+
+
+def _warnings(settings: Settings, options: ServeOptions) -> Iterator[str]:
+    """What an operator should hear at each start."""
+    clients = read_clients(settings.clients_file) if settings.clients_file else ()
+    for client in clients:
+        for server in client.servers:
+            if server.insecure_http:
+                yield f"client {client.id}: {server.url} IS READ WITHOUT TLS (insecure_http)"
+    if options.certfile and not options.behind_proxy:
+        yield "without a buffering proxy slow senders can hold every thread (docs/adr/0004)"
 
 
 def _settings(options: ServeOptions) -> Settings:
     settings = Settings.from_environment()
+    if not options.open_mode:
+        return settings
     return msgspec.structs.replace(
         settings,
         open=True,
@@ -71,11 +103,14 @@ def _settings(options: ServeOptions) -> Settings:
 class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn, configured here and nowhere else. Each worker makes its own app after the fork."""
 
-    def __init__(self, make_app: Callable[[], Flask], bind: str, workers: int) -> None:
+    def __init__(self, make_app: Callable[[], Flask], bind: str, options: ServeOptions) -> None:
         self._make_app = make_app
         self._options: dict[str, Any] = {
             "bind": bind,
-            "workers": workers,
+            "workers": options.workers,
+            "certfile": options.certfile,
+            "keyfile": options.keyfile,
+            "forwarded_allow_ips": "",  # nothing is taken from X-Forwarded-* (T7, T32)
             "worker_class": "gthread",
             "threads": THREADS,
             "keepalive": 75,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 LOCALHOST = "localhost"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -16,6 +17,8 @@ _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)  # what resolvers take for (a part of) an IPv4 address
 _DOT_SEGMENT = re.compile(r"(\.|%2e){1,2}", re.IGNORECASE)
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: carries any IPv4 address
+# RFC 3927, RFC 4291: link-local. Then where clouds answer with credentials: AWS over IPv6, Alibaba Cloud.
+_NEVER = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32")))
 
 
 class Place(NamedTuple):
@@ -54,6 +57,15 @@ def same_server(base: str, url: str) -> bool:
     return found.path == wanted.path or found.path.startswith(wanted.path + "/")
 
 
+def same_spelling(url: str) -> str:
+    """A URL in the one spelling of its place; as it is when it has none."""
+    place = place_of(url)
+    if place is None:
+        return url
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    return f"{place.scheme}://{host}:{place.port}{place.path}"
+
+
 def open_mode_allows(url: str) -> bool:
     """Whether ``--open`` may contact this server: loopback by http or https, public hosts by https (P-24).
 
@@ -73,6 +85,13 @@ def open_mode_connects(host: str, address: Address) -> bool:
     if host.lower() == LOCALHOST or _address_written(host) == address:
         return address.is_loopback or (host.lower() != LOCALHOST and is_public(address))
     return is_public(address)
+
+
+def never_contacted(found: Address | Network) -> bool:
+    """Whether an address is, or a network lies among, link-local or metadata addresses (P-30)."""
+    if isinstance(found, IPv4Address | IPv6Address):
+        return any(found in network for network in _NEVER)
+    return any(found.version == network.version and found.subnet_of(network) for network in _NEVER)  # type: ignore[arg-type]  # the versions are the same
 
 
 def is_public(address: Address) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -18,7 +19,7 @@ from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.store import connection as database
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
 from cds_service.store.memory import Answer, PatientMemory, reported_about
-from cds_service.store.schema import cards_shown, feedback
+from cds_service.store.schema import calls, cards_shown, feedback, token_ids
 
 TURN_SECONDS = 0.2  # P-10: a call does not wait longer for its turn to write
 _CHUNK = 500  # cards asked for at once: SQLite limits the number of variables in a statement
@@ -63,6 +64,12 @@ class Store:
         self._keep_comments = keep_comments
         dialect = sqlite if address.get_backend_name() == "sqlite" else postgresql
         self._add_feedback = dialect.insert(feedback).on_conflict_do_nothing()
+        self._add_token_id = dialect.insert(token_ids).on_conflict_do_nothing()
+        self._count_call = (
+            dialect.insert(calls)
+            .on_conflict_do_update(index_elements=["client", "minute"], set_={"number": calls.c.number + 1})
+            .returning(calls.c.number)
+        )
 
     def migrate(self) -> None:
         """Bring the tables to the newest revision. Called once at start."""
@@ -102,11 +109,35 @@ class Store:
             }
             for card in cards
         ]
+        with self._own_turn() as connection:
+            connection.execute(_NOTE_SHOWN, rows)
+
+    def first_use(self, issuer: str, jti: str, until: datetime) -> bool:
+        """Whether a token's id was not used before; from now on it was, for all processes (P-34).
+
+        ``until``: when the token can no longer be accepted. Raises StoreUnavailable.
+        """
+        row = {"token_id": self.fingerprint(issuer, jti), "expires_at": until}
+        with self._own_turn() as connection:
+            return bool(connection.execute(self._add_token_id, row).rowcount)
+
+    def calls_in_minute(self, client: str, now: datetime) -> int:
+        """How often this client has called in this minute, with this call, at all processes (T30).
+
+        Raises StoreUnavailable.
+        """
+        row = {"client": client, "minute": int(now.timestamp()) // 60, "number": 1}
+        with self._own_turn() as connection:
+            number: int = connection.execute(self._count_call, row).scalar_one()
+        return number
+
+    @contextmanager
+    def _own_turn(self) -> Iterator[Connection]:
         if not self._turn.acquire(timeout=TURN_SECONDS):
             raise StoreUnavailable("The store is busy.")
         try:
             with database.or_unavailable(), database.writing(self._calls) as connection:
-                connection.execute(_NOTE_SHOWN, rows)
+                yield connection
         finally:
             self._turn.release()
 

@@ -73,3 +73,21 @@ feedback = Table(
     Column("comment", Text),
     UniqueConstraint("card", "outcome", "outcome_timestamp", name="uq_feedback_card_outcome_time"),
 )
+
+# Ids of tokens that were used (C77), as keyed fingerprints, until they expire.
+token_ids = Table(
+    "token_ids",
+    metadata,
+    Column("token_id", String(64), primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("ix_token_ids_expires_at", "expires_at"),
+)
+
+# How often a client called in one minute (T30). `minute` counts since 1970.
+calls = Table(
+    "calls",
+    metadata,
+    Column("client", String(255), primary_key=True),
+    Column("minute", Integer, primary_key=True),
+    Column("number", Integer, nullable=False),
+)

@@ -35,7 +35,9 @@ def install(app: Flask) -> None:
 def refused(error: RequestRefused) -> Response:
     """One of our own refusals; its text is constant."""
     call_log.note(refusal=str(error))
-    return _answer(error.status, error.code, str(error))
+    answer = _answer(error.status, error.code, str(error))
+    answer.headers.update(error.headers)
+    return answer
 
 
 def refused_by_flask(error: HTTPException) -> Response:

@@ -14,7 +14,7 @@ from cds_service.cds_hooks.discovery import SERVICE_ID
 from cds_service.cds_hooks.feedback import MAX_BYTES, FeedbackItem, parse_feedback
 from cds_service.cds_hooks.request import HookRequest, parse_hook_request
 from cds_service.errors import BadRequest, TooLarge, WrongContentType
-from cds_service.settings import CdsClient
+from cds_service.trust import CdsClient
 from cds_service.web import call_log
 
 _JSON = "application/json"
@@ -57,7 +57,7 @@ def hooks_blueprint(service: CdsService, max_body_bytes: int, clock: Callable[[]
 
     def call() -> Response:
         started = time.perf_counter()
-        hook_request = parse_hook_request(_body(max_body_bytes))
+        hook_request = parse_hook_request(_body(min(max_body_bytes, g.client.max_body_bytes or max_body_bytes)))
         read_ms = (time.perf_counter() - started) * 1000
         call_log.note(hook_instance=hook_request.hook_instance)
         answer = service.call(g.client, hook_request)

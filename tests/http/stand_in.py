@@ -20,8 +20,9 @@ from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
 from cds_service.cds_hooks.response import Card, Response, Source, Suggestion, encode
-from cds_service.settings import CdsClient, Settings
+from cds_service.settings import Settings
 from cds_service.store import Store
+from cds_service.trust import CdsClient
 
 NOW = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
 CALL = "/cds-services/atrophy-risk"

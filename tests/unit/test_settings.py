@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from cds_service.errors import SettingsError
-from cds_service.settings import CdsClient, Settings, is_origin, variable
+from cds_service.settings import Settings, is_origin, variable
 
 ROOT = Path(__file__).parents[2]
 FIELDS = tuple(field.name for field in msgspec.structs.fields(Settings))
@@ -147,7 +147,3 @@ def test_origins(text: str) -> None:
 )
 def test_texts_that_are_no_origins(text: str) -> None:
     assert not is_origin(text)
-
-
-def test_the_open_client_speaks_cds_hooks_2_0() -> None:
-    assert CdsClient() == CdsClient(id="open", profile="cds-hooks-2.0", deadline_seconds=1.8)

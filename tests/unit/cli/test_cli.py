@@ -38,10 +38,10 @@ def lines(text: str) -> list[dict[str, object]]:
 
 
 def test_without_open_the_service_does_not_start() -> None:
-    """CDS Clients cannot be configured yet: status 2 and the reason, nothing listens."""
+    """Nobody could call: status 2 and the reason, nothing listens (C68)."""
     result = run("serve")
     assert result.returncode == 2
-    assert "CDS Clients cannot be configured yet" in result.stderr
+    assert "No CDS Client may call" in result.stderr
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])  # noqa: S104 - these addresses are refused

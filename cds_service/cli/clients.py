@@ -1,0 +1,57 @@
+"""``atrophy-cds clients check``: what each CDS Client may do, and whether its keys can be read from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cds_service.errors import SettingsError
+from cds_service.trust import CdsClient, ListedServers, read_clients
+from cds_service.trust.key_sets import KeySets
+
+KEYS_NOT_READ = 1
+
+
+def check_clients(path: Path | None) -> int:
+    """Print a table for each client. 0, or 1 when keys of one cannot be read. Raises SettingsError for the file."""
+    if path is None:
+        raise SettingsError("Name the file of the CDS Clients, or set ATROPHY_CDS_CLIENTS_FILE.")
+    clients = read_clients(path)
+    keys = KeySets(clients, ListedServers(clients))
+    console = Console()
+    unread = 0
+    for client in clients:
+        table = Table(title=client.id, title_justify="left", show_header=False)
+        for name, value in _agreed(client):
+            table.add_row(name, escape(value))
+        for key_set in client.key_sets:
+            with console.status(f"Reading {key_set.url}"):
+                found = keys.read_now(key_set.url)
+            unread += not found
+            table.add_row("keys", escape(f"{key_set.url}: {len(found)}" if found else f"{key_set.url}: NOT READ"))
+        console.print(table)
+    click.echo(f"{len(clients)} clients, {unread} key sets not read")
+    return KEYS_NOT_READ if unread else 0
+
+
+def _agreed(client: CdsClient) -> Iterator[tuple[str, str]]:
+    yield "issuer", client.issuer + (f" (tenants {', '.join(client.tenants)})" if client.tenants else "")
+    yield "profile", client.profile
+    for server in client.fhir:
+        where = ", ".join(server.networks) or "public addresses"
+        tls = " WITHOUT TLS" if server.insecure_http else ""
+        yield "may be read", f"{server.base} at {where}{tls}"
+    if not client.fhir:
+        yield "may be read", "nothing: prefetch only"
+    yield "without a token", "yes" if client.anonymous_fhir else "no"
+    yield "limits", f"{client.calls_per_minute} calls a minute, {client.deadline_seconds:g} s a call"
+    yield "web pages", ", ".join(client.origins) or "none"
+    yield "links to", ", ".join(client.link_hosts) or "nowhere"
+    yield "rules off", ", ".join(client.rules_off) or "none"
+    if client.keys_file:
+        yield "keys", client.keys_file
