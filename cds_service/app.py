@@ -51,7 +51,7 @@ def create_app(
     call_log.configure()
     clock = clock or utc_now
     store = store or open_store(settings)
-    clients = read_clients(settings.clients_file) if settings.clients_file else ()
+    clients = clients_of(settings)
     outbound: Outbound = OpenMode() if settings.open else ListedServers(clients)
     admission = _admission(settings, clients, outbound, store, clock)
     service = service or build_service(settings, clients, outbound, store, clock)
@@ -72,12 +72,25 @@ def create_app(
     return app
 
 
+def clients_of(settings: Settings) -> tuple[CdsClient, ...]:
+    """Who may call: in open mode one client, named ``open`` (P-24); else those of the file."""
+    if settings.open:
+        one = CdsClient(
+            id="open",
+            profile=settings.profile,
+            deadline_seconds=settings.deadline_seconds,
+            rules_off=settings.rules_off,
+        )
+        return (one,)
+    return read_clients(settings.clients_file) if settings.clients_file else ()
+
+
 def _admission(
     settings: Settings, clients: tuple[CdsClient, ...], outbound: Outbound, store: Store, clock: Clock
 ) -> auth.Admission:
     """Who may call. Raises SettingsError when nobody could."""
     if settings.open:
-        return auth.OpenAdmission(settings)
+        return auth.OpenAdmission(clients[0], settings.allow_origins)
     if not clients or settings.public_url is None:
         raise SettingsError(NOBODY_MAY_CALL)
     keys = KeySets(clients, outbound)
@@ -94,7 +107,10 @@ def build_service(
     pack = load_rule_pack(settings.rules_dir, settings.today())
     _refuse_unknown_rules(pack, "ATROPHY_CDS_RULES_OFF", settings.rules_off)
     for client in clients:
-        _refuse_unknown_rules(pack, f"{settings.clients_file}: client {client.id!r}: rules_off", client.rules_off)
+        place = f"{settings.clients_file}: client {client.id!r}"
+        _refuse_unknown_rules(pack, f"{place}: rules_off", client.rules_off)
+        if unknown := sorted(client.order_codes.keys() - pack.deck.orders.orders.keys()):
+            raise SettingsError(f"{place}: order_codes: no order is called {unknown[0]!r}")
     return CdsService(
         pack=pack,
         plan=prefetch_plan(reads_of(pack)),
@@ -102,6 +118,7 @@ def build_service(
         outbound=outbound,
         store=store,
         settings=settings,
+        clients=clients,
         clock=clock,
     )
 

@@ -97,6 +97,11 @@ def load_fixture_patients(folder: Path, today: date) -> tuple[FixturePatient, ..
     )
 
 
+def anchor_day(folder: Path) -> date:
+    """The day that the patients of ``folder`` are written for."""
+    return _read_expected(folder).anchor
+
+
 def load_hook_requests(folder: Path, today: date) -> Mapping[str, Json]:
     """The whole patient-view calls of ``folder/hook_requests`` by file name without ``.json``, as of ``today``."""
     days = (today - _read_expected(folder).anchor).days

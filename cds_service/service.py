@@ -8,7 +8,7 @@ cards (``cards``) and noted (``store``).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from cds_service.cards.compose import CardContext, Composed, compose, could_not_
 from cds_service.cards.knowledge import CardDeck, load_deck
 from cds_service.cards.memory import NO_MEMORY, Memory
 from cds_service.cards.profiles import profile_named
+from cds_service.cards.shape import deck_for
 from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
@@ -32,7 +33,7 @@ from cds_service.record import PatientRecord, SourceName, SourceState
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
-from cds_service.rule_engine.model import Evaluation, Facts, Status
+from cds_service.rule_engine.model import Evaluation, Status
 from cds_service.settings import Settings
 from cds_service.store import PatientMemory, Store
 from cds_service.trust import CdsClient, Outbound
@@ -92,6 +93,7 @@ class CdsService:
         outbound: Outbound,
         store: Store,
         settings: Settings,
+        clients: Iterable[CdsClient],
         clock: Callable[[], datetime],
     ) -> None:
         self._pack = pack
@@ -100,12 +102,14 @@ class CdsService:
         self._outbound = outbound
         self._store = store
         self._settings = settings
+        self._decks = {c.id: deck_for(pack.deck, profile_named(c.profile), c.order_codes) for c in clients}
         self._zone: tzinfo = settings.zone
         self._clock = clock
 
     def discovery(self, client: CdsClient) -> bytes:
         """The discovery document for this client (C6-C15)."""
-        return discovery_document(client.profile, dict(self._plan.templates_for(client.profile)))
+        version = profile_named(client.profile).cds_hooks
+        return discovery_document(version, dict(self._plan.templates_for(version)))
 
     def call(self, client: CdsClient, request: HookRequest) -> HookAnswer:
         """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (C32, P-05)."""
@@ -127,8 +131,9 @@ class CdsService:
         memory = self._store.memory(client.id, server.base, request.patient_id)
         context = self._context(client, request)
         off = self._pack.knowledge.rules.named(client.rules_off)
-        advice = self._advise(gather_facts(record, self._pack.knowledge, as_of), memory, context, off)
-        advice = refuse_without_required(advice, self._pack.deck, context)
+        deck = self._decks[client.id]
+        evaluation = evaluate(self._pack.knowledge.rules, gather_facts(record, self._pack.knowledge, as_of), off)
+        advice = refuse_without_required(_advised(evaluation, deck, memory, context), deck, context)
         watch.lap("rules")
         kept = self._note(client, memory.patient, advice, as_of)
         watch.lap("store")
@@ -140,16 +145,6 @@ class CdsService:
     def feedback(self, client: CdsClient, items: tuple[FeedbackItem, ...]) -> Mapping[str, int]:
         """Keep what became of cards; repeats and unknown cards are counted and have no effect (P-22)."""
         return self._store.record_feedback(client.id, items, self._clock())
-
-    def _advise(
-        self, facts: Facts, memory: PatientMemory, context: CardContext, switched_off: frozenset[str]
-    ) -> Advice:
-        """A store in trouble costs the snooze, never the card."""
-        evaluation = evaluate(self._pack.knowledge.rules, facts, switched_off)
-        try:
-            return Advice(evaluation, compose(evaluation, self._pack.deck, memory, context))
-        except StoreUnavailable:
-            return Advice(evaluation, compose(evaluation, self._pack.deck, NO_MEMORY, context))
 
     def _note(self, client: CdsClient, patient: str, advice: Advice, as_of: datetime) -> bool:
         try:
@@ -174,6 +169,14 @@ def advise(record: PatientRecord, as_of: datetime, pack: RulePack, memory: Memor
     """From a record to cards: derive, ask every rule, compose. Pure but for the uuids of the cards."""
     evaluation = evaluate(pack.knowledge.rules, gather_facts(record, pack.knowledge, as_of))
     return Advice(evaluation, compose(evaluation, pack.deck, memory, context))
+
+
+def _advised(evaluation: Evaluation, deck: CardDeck, memory: PatientMemory, context: CardContext) -> Advice:
+    """A store in trouble costs the snooze, never the card."""
+    try:
+        return Advice(evaluation, compose(evaluation, deck, memory, context))
+    except StoreUnavailable:
+        return Advice(evaluation, compose(evaluation, deck, NO_MEMORY, context))
 
 
 def refuse_without_required(advice: Advice, deck: CardDeck, context: CardContext) -> Advice:

@@ -13,6 +13,7 @@ from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.memory import GAP_RULE, Evidence, evidence_of, gap_evidence
 from cds_service.cards.orders import suggestion
 from cds_service.cards.profiles import CDS_HOOKS_2_0, ClientProfile
+from cds_service.cards.shape import detail_for, suggestions_for
 from cds_service.cards.wording import own, plain
 from cds_service.cds_hooks.response import Card, Coding, Json, OverrideReason, Source, Suggestion
 from cds_service.rule_engine.criterion import Indicator
@@ -78,17 +79,17 @@ class CardWriter:
     def card(self, draft: Draft, gaps: tuple[str, ...], waiting: list[str]) -> tuple[Card, ShownCard]:
         """One card, and what is kept of it."""
         suggestions, orders = self._suggestions(draft)
-        lead = draft.lead
+        lead, profile = draft.lead, self._context.profile
         card = Card(
             uuid=self._context.new_uuid(),
             summary=lead.summary,
-            detail=detail(draft, self._evaluation, self._deck, gaps, waiting),
+            detail=detail_for(detail(draft, self._evaluation, self._deck, gaps, waiting), profile),
             indicator=lead.indicator or "info",
             source=_source(self._deck, self._context, lead.rule.topic, lead.rule.title),
             suggestions=suggestions,
-            selectionBehavior="any" if suggestions else None,
-            overrideReasons=self._override_reasons(draft),
-            extension={ASSESSMENT: self._extension(draft)} if self._context.profile.card_extension else None,
+            selectionBehavior=profile.selection_behavior if suggestions else None,
+            overrideReasons=self._override_reasons(draft) if profile.override_reasons else (),
+            extension={ASSESSMENT: self._extension(draft)} if profile.card_extension else None,
         )
         facts = self._evaluation.facts
         shown = ShownCard(
@@ -118,7 +119,7 @@ class CardWriter:
                 uuid = self._context.new_uuid()
                 made.append(suggestion(kept, self._subject, self._encounter, uuid))
                 orders[uuid] = kept.order.key
-        return tuple(made), orders
+        return suggestions_for(made, self._context.profile), orders
 
     def _override_reasons(self, draft: Draft) -> tuple[OverrideReason, ...]:
         own_reasons = dict.fromkeys(
@@ -165,11 +166,12 @@ def _gap_card(deck: CardDeck, context: CardContext, gaps: tuple[str, ...], *, su
     words = deck.cards.gap
     listed = "\n".join(f"- {own(gap)}" for gap in in_words(gaps, deck))
     parts = [own(opening), listed, own(words.closing)] if listed else [own(words.closing)]
+    reasons = words.override_reasons if context.profile.override_reasons else ()
     return Card(
         uuid=context.new_uuid(),
         summary=summary,
-        detail="\n\n".join(parts),
+        detail=detail_for("\n\n".join(parts), context.profile),
         indicator="info",
         source=_source(deck, context, words.topic, words.title),
-        overrideReasons=tuple(deck.reasons[code] for code in words.override_reasons),
+        overrideReasons=tuple(deck.reasons[code] for code in reasons),
     )

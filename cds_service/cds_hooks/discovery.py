@@ -21,6 +21,7 @@ USAGE_REQUIREMENTS = (
 )
 PATIENT_VIEW_VERSION = "1.0"  # C12: the published version of the hook
 SPECIFICATION_3 = "3.0.0"
+VERSION_3 = "3.0"
 
 
 class Service(BaseModel):
@@ -46,13 +47,13 @@ class Discovery(BaseModel):
     services: tuple[Service, ...]
 
 
-def discovery_document(profile: str, prefetch: Mapping[str, str], version: str = SPECIFICATION_3) -> bytes:
-    """The JSON document for clients of one profile; ``prefetch`` maps our keys to FHIR query templates (C13).
+def discovery_document(cds_hooks: str, prefetch: Mapping[str, str], version: str = SPECIFICATION_3) -> bytes:
+    """The JSON document for clients of one version, "2.0" or "3.0"; ``prefetch`` maps our keys to templates (C13).
 
-    ``version`` is the version of the specification told to clients of the profile ``cds-hooks-3.0``. The page says
-    semantic version and its logical model "STU1/2/3" (C11): we follow the page.
+    ``version`` is the version of the specification told to clients of 3.0. The page says semantic version and its
+    logical model "STU1/2/3" (C11): we follow the page.
     """
-    is_3 = profile == "cds-hooks-3.0"
+    is_3 = cds_hooks == VERSION_3
     service = Service(
         hook=PATIENT_VIEW,
         id=SERVICE_ID,

@@ -10,7 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cds_service.cards.knowledge import CardDeck
+from cds_service.cards.profiles import profile_named
+from cds_service.cards.shape import deck_for
 from cds_service.errors import SettingsError
+from cds_service.service import load_rule_pack
+from cds_service.settings import Settings
 from cds_service.trust import CdsClient, ListedServers, read_clients
 from cds_service.trust.key_sets import KeySets
 
@@ -23,12 +28,15 @@ def check_clients(path: Path | None) -> int:
         raise SettingsError("Name the file of the CDS Clients, or set ATROPHY_CDS_CLIENTS_FILE.")
     clients = read_clients(path)
     keys = KeySets(clients, ListedServers(clients))
+    settings = Settings.from_environment()
+    deck = load_rule_pack(settings.rules_dir, settings.today()).deck
     console = Console()
     unread = 0
     for client in clients:
         table = Table(title=client.id, title_justify="left", show_header=False)
         for name, value in _agreed(client):
             table.add_row(name, escape(value))
+        table.add_row("text only", escape(", ".join(_not_ordered(client, deck)) or "no order"))
         for key_set in client.key_sets:
             with console.status(f"Reading {key_set.url}"):
                 found = keys.read_now(key_set.url)
@@ -37,6 +45,12 @@ def check_clients(path: Path | None) -> int:
         console.print(table)
     click.echo(f"{len(clients)} clients, {unread} key sets not read")
     return KEYS_NOT_READ if unread else 0
+
+
+def _not_ordered(client: CdsClient, deck: CardDeck) -> list[str]:
+    """Orders that would be buttons elsewhere and are text for this client."""
+    orders = deck_for(deck, profile_named(client.profile), client.order_codes).orders.orders
+    return [key for key, order in orders.items() if order.resource is None and deck.orders.orders[key].resource]
 
 
 def _agreed(client: CdsClient) -> Iterator[tuple[str, str]]:

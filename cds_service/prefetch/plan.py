@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from cds_service.cds_hooks.discovery import VERSION_3
 from cds_service.fhir.reading.kinds import RESOURCES
 from cds_service.prefetch.template_lint import lint
 from cds_service.record import SourceName
@@ -27,7 +28,6 @@ DATE_PARAMETERS: Mapping[SourceName, str] = {
 _PAGE_SIZE = 1_000  # servers with smaller pages answer with smaller pages
 _CODES_BYTES = 1_500  # leaves room for a patient id of 255 characters and the rest under 1,900 bytes (P-09)
 _PATIENT_TOKEN = "{{context.patientId}}"  # noqa: S105 - a template's token, no secret
-_VERSION_3 = "cds-hooks-3.0"
 
 
 class Reads(msgspec.Struct, frozen=True):
@@ -62,9 +62,9 @@ class PrefetchPlan(msgspec.Struct, frozen=True):
     code_lists: tuple[str, ...]
     undated_lists: tuple[str, ...] = ()
 
-    def templates_for(self, profile: str) -> Mapping[str, str]:
-        """What discovery shows to clients of this profile."""
-        return self.templates_3 if profile == _VERSION_3 else self.templates
+    def templates_for(self, cds_hooks: str) -> Mapping[str, str]:
+        """What discovery shows to clients of this version of CDS Hooks."""
+        return self.templates_3 if cds_hooks == VERSION_3 else self.templates
 
     def queries(self, name: SourceName, patient_id: str, as_of: datetime) -> tuple[Query, ...]:
         """What to ask for one source of one patient; ``patient_id`` is a FHIR id (P-12)."""

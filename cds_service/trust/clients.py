@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
 
 from cds_service.cards.profiles import profile_named
+from cds_service.cards.shape import OrderCode
 from cds_service.errors import SettingsError
 from cds_service.fhir.addresses import Network, never_contacted, place_of
 from cds_service.fhir.connections import Transport
@@ -82,7 +83,8 @@ class CdsClient(_Written, frozen=True, kw_only=True):
 
     ``issuer`` and ``tenants`` are ``iss`` and ``tenant`` of its tokens; no tenants means that the claim is not looked
     at. Its keys are in ``key_sets``, or in ``keys_file`` when it has no ``jku`` (C76). ``profile`` shapes cards for
-    what it can show. ``link_hosts``: the hosts that links on its cards may name (T26).
+    what it can show. ``link_hosts``: the hosts that links on its cards may name (T26). ``order_codes``: by key of an
+    order what the site's own system calls it.
     """
 
     id: str
@@ -102,6 +104,7 @@ class CdsClient(_Written, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     link_hosts: tuple[str, ...] = ()
     rules_off: tuple[str, ...] = ()
+    order_codes: Mapping[str, OrderCode] = {}
 
     @property
     def servers(self) -> tuple[FhirServer | KeySet, ...]:

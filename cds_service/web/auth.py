@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Request, Response, g, request
 
 from cds_service.errors import NotAllowed, TooManyCalls
-from cds_service.settings import LOOPBACK_HOSTS, Settings, is_origin
+from cds_service.settings import LOOPBACK_HOSTS, is_origin
 from cds_service.trust.clients import CdsClient
 
 _LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
@@ -57,14 +57,9 @@ def install(app: Flask, admission: Admission) -> None:
 class OpenAdmission:
     """Open mode: everyone on this machine is the same client, and Authorization is ignored (P-24)."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._allowed = frozenset(origin.lower() for origin in settings.allow_origins)
-        self._client = CdsClient(
-            id="open",
-            profile=settings.profile,
-            deadline_seconds=settings.deadline_seconds,
-            rules_off=settings.rules_off,
-        )
+    def __init__(self, client: CdsClient, allow_origins: Iterable[str]) -> None:
+        self._client = client
+        self._allowed = frozenset(map(str.lower, allow_origins))
 
     def identify(self, request: Request) -> CdsClient:
         """The client ``open``.

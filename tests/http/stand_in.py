@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from cds_service.app import create_app
+from cds_service.cards.profiles import profile_named
 from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
@@ -62,7 +63,7 @@ class StandIn:
         self.response: Response | None = None
 
     def discovery(self, client: CdsClient) -> bytes:
-        return discovery_document(client.profile, PREFETCH)
+        return discovery_document(profile_named(client.profile).cds_hooks, PREFETCH)
 
     def call(self, client: CdsClient, request: HookRequest) -> Answer:
         self.requests.append(request)

@@ -159,11 +159,11 @@ class TestTemplates:
         assert PLAN.templates["observations"] == (
             f"Observation?patient={{{{context.patientId}}}}&code={CREATINE_KINASE},{WEIGHT}&_count=1000"
         )
-        assert "date" not in " ".join(PLAN.templates_for("cds-hooks-2.0").values())
+        assert "date" not in " ".join(PLAN.templates_for("2.0").values())
 
     def test_for_cds_hooks_3_dated_sources_are_dated(self) -> None:
         """C21; a day more than asked, because the server's day may begin later."""
-        templates = PLAN.templates_for("cds-hooks-3.0")
+        templates = PLAN.templates_for("3.0")
 
         assert "&date=ge{{today() - 401 days}}&" in templates["observations"]
         assert "&authored=ge{{today() - 731 days}}&" in templates["orders"]

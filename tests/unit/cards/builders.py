@@ -24,6 +24,7 @@ from cds_service.record import (
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.model import (
     Assessment,
+    Change,
     Evaluation,
     Evidence,
     Fact,
@@ -174,6 +175,7 @@ def rule(number: str, **fields: object) -> Rule:
         "cause": "other",
         "evidence": (Evidence(citation=f"Source of {number}", status="seen"),),
         "source_attributes": _ATTRIBUTES,
+        "changes": (Change(version="1.2.0", date=date(2026, 11, 27), text="A change."),),
         "criteria": {"anything": criterion},
         "fires": (Fires(name="anything", indicator="warning", when="anything"),),
     }

@@ -427,7 +427,7 @@ def test_the_gap_card_stays_away_once_answered_and_comes_back_with_another_gap(d
 
 def test_a_client_may_switch_the_gap_card_off(deck: CardDeck) -> None:
     """P-04."""
-    quiet = CardContext("p1", profile=ClientProfile(name="quiet", gap_card=False))
+    quiet = CardContext("p1", profile=ClientProfile(title="quiet", because="a test", gap_card=False))
     asked = gaps(SourceState.FAILED, unknown("R11", "medications"))
     assert compose(asked, deck, NO_MEMORY, quiet).cards == ()
 

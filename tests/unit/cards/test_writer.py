@@ -256,13 +256,13 @@ def test_the_extension_names_rules_tier_basis_and_what_is_missing(deck: CardDeck
 
 
 def test_a_client_may_switch_the_extension_off(deck: CardDeck) -> None:
-    plain = CardContext("p1", profile=ClientProfile(name="plain", card_extension=False))
+    plain = CardContext("p1", profile=ClientProfile(title="plain", because="a test", card_extension=False))
     assert only_card(deck, fired("R11", "ck"), context=plain).extension is None
 
 
 def test_the_body_has_no_empty_parts(deck: CardDeck) -> None:
     """C2, C3: all options off equals the minimal card."""
-    plain = CardContext("p1", profile=ClientProfile(name="plain", card_extension=False))
+    plain = CardContext("p1", profile=ClientProfile(title="plain", because="a test", card_extension=False))
     composed = compose(evaluation(fired("R12", indicator="info")), deck, NO_MEMORY, plain)
     (card,) = json.loads(encode(Response(cards=composed.cards)))["cards"]
     assert set(card) == {"uuid", "summary", "detail", "indicator", "source", "overrideReasons"}
