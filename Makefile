@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 UV_COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check fix bench lock
+.PHONY: help demo serve hapi test check fix bench lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ demo: $(READY) ## run the service with its synthetic patients
 
 serve: $(READY) ## run the service, open to every caller, on this machine
 	$(BIN)/atrophy-cds serve --open --port $(PORT)
+
+hapi: $(READY) ## start a real HAPI FHIR with the synthetic patients (Java 17 and Maven)
+	PORT=$(PORT) $(BIN)/python docker/hapi/run.py
 
 test: $(READY) ## run the tests; names what was skipped and why
 	$(BIN)/python -m pytest -ra $(PYTEST_ARGS)

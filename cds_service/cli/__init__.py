@@ -12,6 +12,7 @@ from cds_service.cli import check_rules as checking
 from cds_service.cli import clients as trusting
 from cds_service.cli import docs as documents
 from cds_service.cli import evaluate as evaluating
+from cds_service.cli import load_fixtures as loading
 from cds_service.cli import rates as rating
 from cds_service.cli import serve as serving
 from cds_service.errors import AtrophyCdsError
@@ -77,6 +78,16 @@ def check_rules(rules: Path | None) -> None:
     sys.exit(checking.check_rules(rules))
 
 
+@commands.command("load-fixtures")
+@click.argument("fhir_base")
+@click.option("--write-to", default=None, help="The host of FHIR_BASE, when it is not this machine.")
+@click.option("--token-file", default=None, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="File that holds an access token.")  # fmt: skip
+def load_fixtures(fhir_base: str, write_to: str | None, token_file: Path | None) -> None:
+    """Write the synthetic patients to a FHIR R4 server for tests."""
+    sys.exit(loading.load_fixtures(fhir_base, write_to, token_file))
+
+
 @commands.group()
 def clients() -> None:
     """The CDS Clients that may call."""
@@ -87,6 +98,22 @@ def clients() -> None:
 def check_clients(file: Path | None) -> None:
     """Validate the file of the CDS Clients, read their key sets, show what each may do."""
     sys.exit(trusting.check_clients(file))
+
+
+@clients.command("new-key")
+@click.argument("name", type=click.Path(path_type=Path))
+def new_key(name: Path) -> None:
+    """Make a key for a CDS Client of one's own: NAME.pem and NAME.jwks.json."""
+    sys.exit(trusting.new_key(name))
+
+
+@clients.command("token")
+@click.option("--key", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="NAME.pem")
+@click.option("--issuer", required=True, help="The `issuer` of the client's entry.")
+@click.argument("url")
+def new_token(key: Path, issuer: str, url: str) -> None:
+    """Print a token for one request to URL, for trying the service."""
+    sys.exit(trusting.new_token(key, issuer, url))
 
 
 @commands.command()

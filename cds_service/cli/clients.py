@@ -1,11 +1,18 @@
-"""``atrophy-cds clients check``: what each CDS Client may do, and whether its keys can be read from here."""
+"""``atrophy-cds clients``: what each CDS Client may do; keys and tokens of one's own, for trying the service."""
 
 from __future__ import annotations
 
+import json
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from jwt.algorithms import ECAlgorithm
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -20,6 +27,8 @@ from cds_service.trust import CdsClient, ListedServers, read_clients
 from cds_service.trust.key_sets import KeySets
 
 KEYS_NOT_READ = 1
+_ALGORITHM = "ES384"
+_TOKEN_SECONDS = 300
 
 
 def check_clients(path: Path | None) -> int:
@@ -69,3 +78,30 @@ def _agreed(client: CdsClient) -> Iterator[tuple[str, str]]:
     yield "rules off", ", ".join(client.rules_off) or "none"
     if client.keys_file:
         yield "keys", client.keys_file
+
+
+def new_key(name: Path) -> int:
+    """Write ``NAME.pem`` (private, for its owner only) and ``NAME.jwks.json``, unless they are there already."""
+    private, public = name.with_suffix(".pem"), name.with_suffix(".jwks.json")
+    if private.exists():
+        click.echo(f"{private} is there already; nothing was changed")
+        return 0
+    key = ec.generate_private_key(ec.SECP384R1())
+    private.touch(mode=0o600)
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    jwk = {**json.loads(ECAlgorithm.to_jwk(key.public_key())), "kid": _kid(name), "alg": _ALGORITHM, "use": "sig"}
+    public.write_text(json.dumps({"keys": [jwk]}, indent=2) + "\n", encoding="utf-8")
+    click.echo(f"{private} is secret; {public} is for `keys_file` or for publishing")
+    return 0
+
+
+def new_token(key: Path, issuer: str, url: str) -> int:
+    """Print a token for one request to ``url``, signed with a key of :func:`new_key`; good for five minutes, once."""
+    now = int(time.time())
+    claims = {"iss": issuer, "aud": url, "iat": now, "exp": now + _TOKEN_SECONDS, "jti": str(uuid.uuid4())}
+    click.echo(jwt.encode(claims, key.read_bytes(), _ALGORITHM, headers={"kid": _kid(key), "typ": "JWT"}))
+    return 0
+
+
+def _kid(name: Path) -> str:
+    return name.with_suffix("").name

@@ -25,7 +25,7 @@ DATE_PARAMETERS: Mapping[SourceName, str] = {
     "encounters": "date",
     "appointments": "date",
 }
-_PAGE_SIZE = 1_000  # servers with smaller pages answer with smaller pages
+PAGE_SIZE = 1_000  # servers with smaller pages answer with smaller pages
 _CODES_BYTES = 1_500  # leaves room for a patient id of 255 characters and the rest under 1,900 bytes (P-09)
 _PATIENT_TOKEN = "{{context.patientId}}"  # noqa: S105 - a template's token, no secret
 
@@ -61,6 +61,7 @@ class PrefetchPlan(msgspec.Struct, frozen=True):
     templates_3: Mapping[str, str]
     code_lists: tuple[str, ...]
     undated_lists: tuple[str, ...] = ()
+    page_size: int = PAGE_SIZE
 
     def templates_for(self, cds_hooks: str) -> Mapping[str, str]:
         """What discovery shows to clients of this version of CDS Hooks."""
@@ -74,9 +75,9 @@ class PrefetchPlan(msgspec.Struct, frozen=True):
         search = f"{resource}?patient={patient_id}"
         dated = search + _since(name, self.reads, lambda days: (as_of - timedelta(days=days)).date().isoformat())
         if name != "observations":
-            return (Query(f"{dated}&_count={_PAGE_SIZE}", search),)
+            return (Query(f"{dated}&_count={self.page_size}", search),)
         # Newest first: what a cap or the deadline cuts off is the oldest.
-        tail = f"&_sort=-date&_count={_PAGE_SIZE}"
+        tail = f"&_sort=-date&_count={self.page_size}"
         if not self.code_lists:
             return (Query(f"{dated}{tail}", search),)
         return tuple(
@@ -86,8 +87,11 @@ class PrefetchPlan(msgspec.Struct, frozen=True):
         )
 
 
-def prefetch_plan(reads: Reads) -> PrefetchPlan:
-    """The templates and searches for these reads. Raises ValueError when a template breaks the linter's rules."""
+def prefetch_plan(reads: Reads, page_size: int = PAGE_SIZE) -> PrefetchPlan:
+    """The templates and searches for these reads. Raises ValueError when a template breaks the linter's rules.
+
+    ``page_size`` is what our own searches ask for.
+    """
     lists = tuple(_code_lists(reads.observation_codes))
     dated_lists = tuple(_code_lists(set(reads.observation_codes) - set(reads.undated_codes)))
     templates: dict[str, str] = {name: _template(name, reads, lists, dated=False) for name in reads.sources}
@@ -98,7 +102,8 @@ def prefetch_plan(reads: Reads) -> PrefetchPlan:
         lint(template)
     for template in templates_3.values():
         lint(template, version_3=True)
-    return PrefetchPlan(reads, templates, templates_3, dated_lists, tuple(_code_lists(reads.undated_codes)))
+    undated_lists = tuple(_code_lists(reads.undated_codes))
+    return PrefetchPlan(reads, templates, templates_3, dated_lists, undated_lists, page_size)
 
 
 def _template(name: SourceName, reads: Reads, code_lists: tuple[str, ...], *, dated: bool) -> str:
@@ -108,7 +113,7 @@ def _template(name: SourceName, reads: Reads, code_lists: tuple[str, ...], *, da
         return f"{resource}/{_PATIENT_TOKEN}"
     since = _since(name, reads, lambda days: f"{{{{today() - {days} days}}}}") if dated else ""
     codes = f"&code={code_lists[0]}" if name == "observations" and len(code_lists) == 1 else ""
-    return f"{resource}?patient={_PATIENT_TOKEN}{codes}{since}&_count={_PAGE_SIZE}"
+    return f"{resource}?patient={_PATIENT_TOKEN}{codes}{since}&_count={PAGE_SIZE}"
 
 
 def _since(name: SourceName, reads: Reads, written: Callable[[int], str]) -> str:
