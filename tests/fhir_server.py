@@ -32,7 +32,8 @@ class Fault:
     """What goes wrong with the requests for one type of resource; ``times`` says how often (for ever by default).
 
     ``drip`` sends the answer byte by byte: "head" or "body"; ``stall`` waits (seconds) between the two.
-    ``link`` answers every page with this ``next`` link; ``entry`` is added to each.
+    ``link`` answers every page with this ``next`` link, "self" with its own address, "endless" with ever new ones;
+    ``entry`` is added to each.
     """
 
     status: int = 200
@@ -154,6 +155,14 @@ class FhirServer:
         names = (seen.resource_type or "next", "*")
         return next((self.faults[n] for n in names if n in self.faults and self.faults[n].strikes()), Fault())
 
+    def link_of(self, seen: Seen, fault: Fault) -> str | None:
+        """The link that a fault puts on an answer."""
+        if fault.link == "self":
+            return self.origin + seen.target
+        if fault.link == "endless":
+            return f"{self.base}?page={next(self._ids)}"
+        return fault.link
+
     def answer(self, seen: Seen) -> tuple[int, Resource]:
         path = urlsplit(seen.target).path.removeprefix(BASE_PATH).strip("/")
         if not path:
@@ -229,7 +238,9 @@ class _Requests(BaseHTTPRequestHandler):
         status, resource = fhir.answer(seen)
         body = fault.body
         if body is None:
-            body = json.dumps(_spoilt(resource, fault)).encode()
+            if fault.link == "endless" and seen.resource_type == "":
+                status, resource = 200, {"resourceType": "Bundle", "type": "searchset"}
+            body = json.dumps(_spoilt(resource, fault, fhir.link_of(seen, fault))).encode()
             if "json" not in seen.headers.get("Accept", ""):
                 body = b"<Bundle xmlns='http://hl7.org/fhir'/>"
         self._send(status if fault.status == 200 else fault.status, body, fault)
@@ -252,9 +263,9 @@ def outcome(code: str, severity: str = "error") -> Resource:
     return {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": code}]}
 
 
-def _spoilt(resource: Resource, fault: Fault) -> Resource:
-    if fault.link is not None:
-        resource = resource | {"link": [{"relation": "next", "url": fault.link}]}
+def _spoilt(resource: Resource, fault: Fault, link: str | None) -> Resource:
+    if link is not None:
+        resource = resource | {"link": [{"relation": "next", "url": link}]}
     if fault.entry is not None:
         resource = resource | {"entry": [*resource.get("entry", []), fault.entry]}
     return resource

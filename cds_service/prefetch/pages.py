@@ -57,6 +57,7 @@ class _Referring(_Resource):
 
 
 _TYPED = msgspec.json.Decoder(_Typed)
+_BUNDLE = "Bundle"
 _LINKED = msgspec.json.Decoder(_Linked)
 _REFERRING = msgspec.json.Decoder(_Referring)
 
@@ -95,7 +96,7 @@ def resource_type(page: Page) -> str | None:
 
 def next_page(page: Page) -> NextPage | None:
     """What a Bundle's ``next`` link says (C36); None for the last page and for one that cannot be read."""
-    if not _holds(page, _NEXT):
+    if not _holds(page, _NEXT) or resource_type(page) != _BUNDLE:  # a Patient has links too, to other Patients
         return None
     try:
         linked = _LINKED.decode(page)

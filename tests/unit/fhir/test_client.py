@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 import time
 import tracemalloc
@@ -22,6 +19,7 @@ from cds_service.errors import FinalFhirError, TemporaryFhirError
 from cds_service.fhir.addresses import open_mode_connects, same_server
 from cds_service.fhir.client import FhirClient, Transport, open_mode_allows
 from cds_service.fhir.servers import BREAKER_FAILURES, IN_FLIGHT_PER_SERVER
+from tests.certificate import server_context, write_certificate
 from tests.fhir_server import Fault, FhirServer
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "birthDate": "1970-05-10"}
@@ -305,14 +303,8 @@ class TestLimits:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificate and key of 127.0.0.1 in one file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl not found: apt-get install openssl")
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext"
-    files = ["subjectAltName=IP:127.0.0.1", "-keyout", str(path.with_suffix(".key")), "-out", str(path)]
-    subprocess.run([*command.split(), *files], check=True, capture_output=True)
-    return path
+    """Certificate of 127.0.0.1, its key beside it."""
+    return write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
 
 
 class TestTls:
@@ -320,9 +312,7 @@ class TestTls:
 
     @pytest.fixture
     def tls_server(self, certificate: Path) -> Iterator[FhirServer]:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, certificate.with_suffix(".key"))
-        with FhirServer([PATIENT], tls=context) as server:
+        with FhirServer([PATIENT], tls=server_context(certificate)) as server:
             yield server
 
     def test_an_unknown_authority_is_not_trusted(self, client: FhirClient, tls_server: FhirServer) -> None:

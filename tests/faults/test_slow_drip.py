@@ -1,0 +1,56 @@
+"""T16: after 200 calls to servers that send a byte at a time, threads and sockets are back where they were."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.faults.test_faults import CHARTS, call, client_with, prefetch_without
+from tests.fhir_server import Fault, FhirServer
+
+FDS = Path("/proc/self/fd")
+SERVERS, CALLS_EACH = 25, 8  # each server rests after ten failures in a row (P-10), so that all 200 are read from
+
+
+def sockets() -> int:
+    """How many this process has open."""
+    found = 0
+    for fd in FDS.iterdir():
+        try:
+            found += fd.readlink().name.startswith("socket:")
+        except OSError:
+            continue  # the folder that is being listed
+    return found
+
+
+def threads() -> int:
+    """How many read for us; those of the test's own servers are not ours."""
+    return sum(thread.name.startswith("fhir") for thread in threading.enumerate())
+
+
+@pytest.mark.skipif(not FDS.is_dir(), reason="this system has no /proc")
+def test_t16_nothing_is_left_of_200_slow_drips(tmp_path: Path) -> None:
+    client = client_with(tmp_path, 0.1)
+    prefetch = prefetch_without("observations", "carded")
+    with ExitStack() as running:
+        servers = [running.enter_context(FhirServer(CHARTS["carded"])) for _ in range(SERVERS)]
+        call(client, servers[0].base, prefetch)  # what is kept for the next call is there now
+        at_rest = sockets(), max(threads(), 48)  # the pool keeps its threads, and never has more
+        for server in servers:
+            server.faults["*"] = Fault(drip="body")
+        with ThreadPoolExecutor(8) as callers:
+            bases = [server.base for server in servers for _ in range(CALLS_EACH)]
+            answers = list(callers.map(lambda base: call(client, base, prefetch), bases))
+        assert {status for status, _, _ in answers} == {200}
+        assert sum(len(server.seen) for server in servers) > 200
+        give_up = time.monotonic() + 5
+        while (sockets() > at_rest[0] or threads() > at_rest[1]) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        # A connection that broke off is never kept, so no more are open than before.
+        assert sockets() <= at_rest[0]
+        assert threads() <= at_rest[1]
