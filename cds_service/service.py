@@ -26,6 +26,7 @@ from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
 from cds_service.cds_hooks.response import Response, encode
 from cds_service.errors import DataNotAvailable, StoreUnavailable
+from cds_service.fhir.capability import Capabilities
 from cds_service.fhir.client import FhirClient
 from cds_service.fhir.reader import read_record
 from cds_service.prefetch import PrefetchPlan, complete
@@ -100,6 +101,7 @@ class CdsService:
         self._plan = plan
         self._fhir = fhir
         self._outbound = outbound
+        self._capabilities = Capabilities(fhir)
         self._store = store
         self._settings = settings
         self._decks = {c.id: deck_for(pack.deck, profile_named(c.profile), c.order_codes) for c in clients}
@@ -124,6 +126,7 @@ class CdsService:
             deadline=watch.started + client.deadline_seconds,
             allowed=lambda _: server.allowed,
             terms=server.terms,
+            capabilities=self._capabilities,
         )
         watch.lap("data")
         record = read_record(payloads, request.patient_id, vocabulary=self._pack.knowledge.vocabulary, as_of=as_of)

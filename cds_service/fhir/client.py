@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
@@ -106,6 +106,10 @@ class FhirClient:
                 time.sleep(pause_now)
         with server.turn(deadline):
             return self._read(base, url, token, deadline)
+
+    def in_background(self, task: Callable[[], None]) -> None:
+        """Run a task that nobody waits for."""
+        self._executor.submit(task)
 
     def in_flight(self, deadline: float) -> InFlight:
         """What one call may do at the same time."""

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from cds_service.cds_hooks.request import HookRequest
+from cds_service.fhir.capability import Capabilities
 from cds_service.fhir.client import FhirClient
 from cds_service.fhir.connections import NOT_ALLOWED
 from cds_service.prefetch.fetching import FhirAccess
@@ -38,13 +39,15 @@ OPEN_MODE = FetchTerms(anonymous=True)  # P-24
 class Call:
     """The FHIR server of one call, if it may be read."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one call: what came, from where and until when
         self,
         request: HookRequest,
         client: FhirClient,
         deadline: float,
+        *,
         allowed: Callable[[str], bool],
         terms: FetchTerms,
+        capabilities: Capabilities | None = None,
     ) -> None:
         self.patient_id = request.patient_id
         self.terms = terms
@@ -53,6 +56,7 @@ class Call:
         self._client = client
         self._deadline = deadline
         self._allowed = allowed
+        self._capabilities = capabilities
 
     @functools.cached_property
     def access(self) -> FhirAccess | str:
@@ -64,7 +68,14 @@ class Call:
         if self._authorization is None and not self.terms.anonymous:
             return NO_TOKEN
         token = self._authorization.access_token if self._authorization else None
-        return FhirAccess(self._client, self._base, token, self._deadline, self.terms.aliases)
+        return FhirAccess(
+            self._client,
+            self._base,
+            token,
+            self._deadline,
+            aliases=self.terms.aliases,
+            capabilities=self._capabilities,
+        )
 
     def grant(self, resource: str, access: Literal["r", "s"]) -> Grant:
         """Whether the token is known to let this type be read."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from cds_service.cds_hooks.request import HookRequest
+from cds_service.fhir.capability import Capabilities
 from cds_service.fhir.client import FhirClient
 from cds_service.fhir.reader import SourcePayload
 from cds_service.prefetch.access import Call, FetchTerms
@@ -25,12 +26,14 @@ def complete(  # noqa: PLR0913 - one call: what came, what is wanted, from where
     deadline: float,
     allowed: Callable[[str], bool],
     terms: FetchTerms = ONLY_WITH_TOKEN,
+    capabilities: Capabilities | None = None,
 ) -> tuple[SourcePayload, ...]:
     """One payload for each source of the plan, at the latest at ``deadline`` (monotonic seconds).
 
     ``allowed`` says whether a FHIR base may be contacted at all (P-25); it is asked only when something is missing.
+    ``capabilities``: what is known of FHIR servers; without it every search is tried.
     """
-    call = Call(request, client, deadline, allowed, terms)
+    call = Call(request, client, deadline, allowed=allowed, terms=terms, capabilities=capabilities)
     came = dict(request.prefetch.present()) if request.prefetch else {}
     gatherings = [Gathering(name, came.get(name), plan, call, as_of) for name in plan.reads.sources]
     in_flight = client.in_flight(deadline)

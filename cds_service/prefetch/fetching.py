@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 import msgspec
 
 from cds_service.errors import FhirReadError, FinalFhirError
+from cds_service.fhir.capability import Capabilities
 from cds_service.fhir.client import BAD_REQUEST, DEADLINE, GONE, NOT_FOUND, FhirClient
 from cds_service.fhir.outcomes import ALL_SEEN, Verdict
 from cds_service.fhir.reading.identity import id_in_url
@@ -27,13 +28,23 @@ TOO_MUCH = "too-much"
 class FhirAccess:
     """One call's view of its CDS Client's FHIR server: base, token, deadline, and how many bytes came so far.
 
-    ``aliases`` are other spellings of the base, which the server writes into its links (P-08).
+    ``aliases`` are other spellings of the base, which the server writes into its links (P-08). ``capabilities``: what
+    is known of all servers, where it is kept.
     """
 
-    def __init__(
-        self, client: FhirClient, base: str, token: str | None, deadline: float, aliases: tuple[str, ...] = ()
+    def __init__(  # noqa: PLR0913 - the terms of one call
+        self,
+        client: FhirClient,
+        base: str,
+        token: str | None,
+        deadline: float,
+        *,
+        aliases: tuple[str, ...] = (),
+        capabilities: Capabilities | None = None,
     ) -> None:
         self._client = client
+        self._capabilities = capabilities
+        self._capability = capabilities.of(base) if capabilities else None
         self._base = base
         self._token = token
         self._aliases = aliases
@@ -51,6 +62,21 @@ class FhirAccess:
         if self._bytes > MAX_CALL_BYTES:
             raise FinalFhirError(TOO_MUCH)
         return answer.body if answer.url == url else _as_merged(answer.body, url)
+
+    def offers(self, resource: str) -> bool:
+        """Whether the server is not known to lack this type (P-03)."""
+        return self._capability is None or self._capability.offers(resource)
+
+    def takes(self, resource: str, query: str) -> bool:
+        """Whether the server is not known to refuse a parameter of this search."""
+        if self._capabilities is not None and self._capabilities.was_refused(self._base, resource):
+            return False
+        return self._capability is None or self._capability.knows(resource, query)
+
+    def note_refused(self, resource: str) -> None:
+        """The server refused a parameter: the next call need not try."""
+        if self._capabilities is not None:
+            self._capabilities.note_refused(self._base, resource)
 
     def _resolve(self, path_or_url: str) -> str:
         for alias in self._aliases:
@@ -109,12 +135,19 @@ class Strand:
         self.verdict = ALL_SEEN if is_last else self._cut_off(DEADLINE)
 
     def _first_page(self) -> bytes:
+        path, plain = self._query
+        if plain is None:
+            return self._access.read(path)
+        resource = path.partition("?")[0]
+        if not self._access.takes(resource, path):
+            return self._access.read(plain)
         try:
-            return self._access.read(self._query.path)
+            return self._access.read(path)
         except FinalFhirError as error:
-            if error.cause != BAD_REQUEST or self._query.plain is None:
+            if error.cause != BAD_REQUEST:
                 raise
-            return self._access.read(self._query.plain)
+            self._access.note_refused(resource)
+            return self._access.read(plain)
 
     def _cut_off(self, cause: str) -> Verdict:
         if self._has_some:

@@ -26,6 +26,7 @@ from cds_service.record import SourceName, SourceState
 NOT_IN_SCOPE = "not-in-scope"
 SCOPE_IS_PART = "scope-is-part"
 ACCEPTED_GAP = "accepted-gap"
+NOT_IN_CAPABILITY = "not-in-capability-statement"
 MORE_PAGES = "more-pages"
 CUT_OFF = Verdict(SourceState.INCOMPLETE, DEADLINE)
 _OUTCOME = "OperationOutcome"
@@ -122,9 +123,9 @@ class Gathering:
             self.origin = "prefetch" if self._pages else "none"
             self._verdicts.append(Verdict(SourceState.FAILED, server))
             return
-        granted = call.grant(RESOURCES[self.name].__name__, "r" if self.name == "patient" else "s")
-        gap = ACCEPTED_GAP if self.name in call.terms.accepted_gaps else NOT_IN_SCOPE
-        if gap == ACCEPTED_GAP or granted is Grant.NONE:
+        resource = RESOURCES[self.name].__name__
+        granted = call.grant(resource, "r" if self.name == "patient" else "s")
+        if gap := self._known_gap(server, resource, granted, call):
             self.origin = "none"
             self._verdicts.append(Verdict(SourceState.NOT_OFFERED, gap))
             return
@@ -132,6 +133,14 @@ class Gathering:
         self.strands = tuple(Strand(server, query) for query in self._queries())
         if granted is Grant.PART:
             self.worsen(SCOPE_IS_PART)
+
+    def _known_gap(self, server: FhirAccess, resource: str, granted: Grant, call: Call) -> str | None:
+        """Why this source need not even be asked for (P-03)."""
+        if self.name in call.terms.accepted_gaps:
+            return ACCEPTED_GAP
+        if granted is Grant.NONE:
+            return NOT_IN_SCOPE
+        return None if server.offers(resource) else NOT_IN_CAPABILITY
 
 
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:

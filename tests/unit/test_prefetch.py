@@ -13,12 +13,16 @@ import pytest
 from cds_service.cds_hooks.request import HookRequest, parse_hook_request
 from cds_service.coding import ValueSets, Vocabulary
 from cds_service.errors import BadRequest, DataNotAvailable
+from cds_service.fhir.capability import Capabilities
 from cds_service.fhir.client import FhirClient, open_mode_allows
 from cds_service.fhir.reader import SourcePayload, read_record
 from cds_service.prefetch import OPEN_MODE, FetchTerms, PrefetchPlan, Reads, complete, lint, prefetch_plan
 from cds_service.prefetch.plan import ALL_SOURCES
 from cds_service.prefetch.scopes import Grant, grant
+from cds_service.reads import reads_of
 from cds_service.record import SourceName, SourceState
+from cds_service.service import load_rule_pack
+from cds_service.settings import Settings
 from tests.fhir_server import Fault, FhirServer, outcome
 
 AS_OF = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -812,3 +816,70 @@ def test_nothing_of_one_call_is_seen_by_the_next(client: FhirClient, server: Fhi
 
     assert {seen.headers["Authorization"] for seen in server.seen[:half]} == {"Bearer token-of-a"}
     assert {seen.headers["Authorization"] for seen in server.seen[half:]} == {"Bearer token-of-b"}
+
+
+class TestLearned:
+    """P-03, P-10: what is known of a server spares requests; what is not known is tried."""
+
+    @pytest.fixture
+    def capabilities(self, client: FhirClient) -> Capabilities:
+        return Capabilities(client)
+
+    def learn(self, capabilities: Capabilities, server: FhirServer, **types: list[str]) -> None:
+        """Let the server say which types it has, with the parameters of their searches, and wait until it is known."""
+        resources = [
+            {"type": name, "searchParam": [{"name": parameter} for parameter in parameters]}
+            for name, parameters in types.items()
+        ]
+        statement = {"resourceType": "CapabilityStatement", "rest": [{"mode": "server", "resource": resources}]}
+        server.faults["metadata"] = Fault(body=json.dumps(statement).encode())
+        give_up = time.monotonic() + 5
+        while capabilities.of(server.base) is None and time.monotonic() < give_up:
+            time.sleep(0.01)
+
+    def test_a_type_that_is_not_there_is_not_asked_for(
+        self, client: FhirClient, server: FhirServer, capabilities: Capabilities
+    ) -> None:
+        self.learn(capabilities, server, Condition=["patient"], Patient=[])
+        request = a_request(server, prefetch=all_null(carePlans=..., conditions=...))
+        payloads = completed(client, request, capabilities=capabilities)
+        assert said(payloads["carePlans"]) == ("none", SourceState.NOT_OFFERED, "not-in-capability-statement")
+        assert payloads["conditions"].state is SourceState.COMPLETE
+        assert server.asked("CarePlan") == []
+
+    def test_a_parameter_that_is_not_there_is_left_out_at_once(
+        self, client: FhirClient, server: FhirServer, capabilities: Capabilities
+    ) -> None:
+        self.learn(capabilities, server, Procedure=["patient"])
+        completed(client, a_request(server, prefetch=all_null(procedures=...)), capabilities=capabilities)
+        assert [seen.query for seen in server.asked("Procedure")] == [{"patient": "p1"}]
+
+    def test_a_refusal_is_remembered_for_the_next_call(
+        self, client: FhirClient, server: FhirServer, capabilities: Capabilities
+    ) -> None:
+        server.lacks = frozenset({"date"})
+        for _ in range(2):
+            payloads = completed(
+                client, a_request(server, prefetch=all_null(procedures=...)), capabilities=capabilities
+            )
+            assert payloads["procedures"].state is SourceState.COMPLETE
+        dated = ["date" in seen.query for seen in server.asked("Procedure")]
+        assert dated == [True, False, False]
+
+    def test_the_first_call_does_not_wait_for_what_a_server_says(
+        self, client: FhirClient, server: FhirServer, capabilities: Capabilities
+    ) -> None:
+        server.faults["metadata"] = Fault(delay=3)
+        started = time.monotonic()
+        completed(client, a_request(server, prefetch=all_null(procedures=...)), capabilities=capabilities)
+        assert time.monotonic() - started < 2
+
+
+def test_p09_no_query_is_longer_than_1900_bytes() -> None:
+    """For the longest patient id (P-12) and all codes that the rules read, and for ten times as many."""
+    settings = Settings()
+    reads = reads_of(load_rule_pack(settings.rules_dir, settings.today()))
+    many = tuple(f"http://loinc.org|{number}-0" for number in range(10_000, 11_000))
+    for plan in (prefetch_plan(reads), prefetch_plan(Reads(observation_codes=many))):
+        queries = [query.path for name in plan.reads.sources for query in plan.queries(name, "x" * 255, AS_OF)]
+        assert max(map(len, queries)) <= 1900
