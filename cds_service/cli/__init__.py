@@ -11,6 +11,7 @@ from cds_service import __version__
 from cds_service.cli import check_rules as checking
 from cds_service.cli import clients as trusting
 from cds_service.cli import docs as documents
+from cds_service.cli import doctor as examining
 from cds_service.cli import evaluate as evaluating
 from cds_service.cli import load_fixtures as loading
 from cds_service.cli import rates as rating
@@ -76,6 +77,17 @@ def rates(files: tuple[Path, ...], as_of: str | None, overlay: Path | None, seed
 def check_rules(rules: Path | None) -> None:
     """Validate rules/ and run every worked patient."""
     sys.exit(checking.check_rules(rules))
+
+
+@commands.command()
+@click.argument("fhir_base")
+@click.option("--token-file", default=None, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="File that holds an access token.")  # fmt: skip
+@click.option("--patient", default=None, help="The id of a patient with a long chart.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document: findings and prefetch templates.")
+def doctor(fhir_base: str, token_file: Path | None, patient: str | None, as_json: bool) -> None:
+    """Examine a FHIR server. Ends with 1 when something that is needed fails."""
+    sys.exit(examining.examine(fhir_base, token_file, patient, as_json=as_json))
 
 
 @commands.command("load-fixtures")

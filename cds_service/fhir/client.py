@@ -51,10 +51,11 @@ for _name in ("urllib3.connectionpool", "urllib3.connection"):
 
 
 class Answer(NamedTuple):
-    """The body of a 200, and the URL that answered: another one than was asked after a redirect."""
+    """The body of a 200, the URL that answered (another one than was asked after a redirect), and its Date."""
 
     body: bytes
     url: str
+    date: str | None = None
 
 
 class FhirClient:
@@ -125,7 +126,7 @@ class FhirClient:
             try:
                 with self._send(base, url, token, deadline - started) as response:
                     if response.status_code == _OK:
-                        return Answer(_body(response, self._max_bytes), url)
+                        return Answer(_body(response, self._max_bytes), url, response.headers.get("Date"))
                     _drain(response)
             except SSLError:
                 raise FinalFhirError("tls") from None
