@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -117,6 +118,14 @@ class Sites(Mapping[Coding, Site]):
 
     def __len__(self) -> int:
         return len(self._exact)
+
+
+class CodeCertainty(StrEnum):
+    """How surely a code says what an entry is about. No map between code systems is used, so nothing stands between."""
+
+    EXACT = "exact"
+    BY_REFERENCE = "by-reference"  # a code of the Medication that the entry refers to
+    TEXT = "text"  # words alone: such an entry never raises a card above info (A-07)
 
 
 class CodeMeaning(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from cds_service.coding import NO_SETS, NOWHERE, Coding, Site, SteroidProduct
+from cds_service.coding import NO_SETS, NOWHERE, CodeCertainty, Coding, Site, SteroidProduct
 from cds_service.partial_date import PartialDate
 
 SourceName = Literal[
@@ -136,6 +136,7 @@ class MedicationEntry(msgspec.Struct, frozen=True, gc=False):
     sets: frozenset[str]
     coding: Coding | None
     display: str
+    certainty: CodeCertainty = CodeCertainty.EXACT
     product: SteroidProduct | None = None
     named_ingredient: str | None = None
     strength_mg: float | None = None

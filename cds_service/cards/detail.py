@@ -64,7 +64,7 @@ def _facts(draft: Draft, deck: CardDeck) -> Iterator[str]:
     """At most five facts, the lead's first, each with its date and what kind of date that is."""
     facts = dict.fromkeys(fact for assessment in draft.spoken for fact in assessment.facts)
     for fact in list(facts)[: deck.cards.limits.facts]:
-        yield fact_sentence(fact, deck.cards.date_words, deck.cards.words.undated)
+        yield fact_sentence(fact, deck.cards.date_words, deck.cards.words.undated, deck.cards.certainty_words)
 
 
 def _missing(draft: Draft, evaluation: Evaluation, deck: CardDeck) -> tuple[list[str], list[str]]:

@@ -115,6 +115,7 @@ class CardWords(_Written, frozen=True, kw_only=True):
     source: CardSource
     words: Words
     date_words: Mapping[str, str]
+    certainty_words: Mapping[str, str]
     source_words: Mapping[str, str]
     gap: GapWords
     snooze_days: SnoozeDays

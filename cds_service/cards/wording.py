@@ -30,6 +30,7 @@ _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _LINK_REMOVED = "(link removed)"
 _INNER_QUOTES = str.maketrans("“”", "''")
+NO_WORDS: Mapping[str, str] = {}
 _TIME = re.compile(r"T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?")
 
 
@@ -61,16 +62,20 @@ def own(text: str) -> str:
     return _as_text(text)
 
 
-def fact_sentence(fact: Fact, date_words: Mapping[str, str], undated: str) -> str:
+def fact_sentence(
+    fact: Fact, date_words: Mapping[str, str], undated: str, certainty_words: Mapping[str, str] = NO_WORDS
+) -> str:
     """One dated fact: the chart's words in quotation marks, its value and limit, and what kind of date it has (C7).
 
-    ``date_words`` maps Fact.date_kind to the words for it.
+    ``date_words`` maps Fact.date_kind to the words for it, ``certainty_words`` Fact.certainty where it is not exact.
     """
     said = f"“{escape(fact.label).translate(_INNER_QUOTES)}”"
     if fact.value:
         said += f": {escape(fact.value)}"
     if fact.threshold:
         said += f" (limit {escape(fact.threshold)})"
+    if fact.certainty in certainty_words:
+        said += f" ({certainty_words[fact.certainty]})"
     if not fact.date:
         return f"{said}, {undated}"
     kind = date_words.get(fact.date_kind or "", "")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from cds_service.coding import Coding
+from cds_service.coding import CodeCertainty, Coding
 from cds_service.derive import steroid_intervals as intervals
 from cds_service.derive.steroid_doses import DosePhase
 from cds_service.derive.steroid_intervals import Setting, Span, ingredient_of
@@ -57,6 +57,7 @@ class Course(msgspec.Struct, frozen=True, gc=False):
     flags: tuple[str, ...]
     certainty: Certainty
     resource_type: str
+    coded: CodeCertainty = CodeCertainty.EXACT
     strength_mg: float | None = None
     span: Span | None = None
     entry: int = 0
@@ -222,6 +223,7 @@ def _course(number: int, entry: MedicationEntry, phase: DosePhase, flags: Sequen
         flags=tuple(sorted(marks)),
         certainty=_certainty(marks),
         resource_type=entry.resource_type,
+        coded=entry.certainty,
         strength_mg=intervals.strength_of(entry),
         entry=number,
     )

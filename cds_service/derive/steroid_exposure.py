@@ -38,6 +38,7 @@ class SteroidExposure(msgspec.Struct, frozen=True):
     ``last_daily_mg`` and ``max_daily_mg`` (of the year); ``cumulative_365_mg`` of courses longer than 14 days (A-03).
     ``moderate_dose_days`` and ``high_dose_days``: of those 90 days, at or above the limits of GC2 and GC3.
     ``fluorinated_days``: of those 90 days, in fluorinated courses longer than 14 days (A-60, B-33).
+    ``fluorinated_in_words``: only words, and no code, name every fluorinated drug of the basis.
     ``flags``: words of ``steroid_courses`` for what is uncertain in the basis, and ``undated``, ``long-term-use-code``.
     ``pulses`` are named and do not raise (A-03, B-85). ``excluded``: entries that were not counted, and why.
     """
@@ -56,6 +57,7 @@ class SteroidExposure(msgspec.Struct, frozen=True):
     moderate_dose_days: int = 0
     high_dose_days: int = 0
     fluorinated_days: int = 0
+    fluorinated_in_words: bool = False
     bursts: int = 0
     ingredients: tuple[str, ...] = ()
     flags: frozenset[str] = frozenset()
@@ -207,6 +209,7 @@ def _described(view: _View, found: Courses, verdict: _Verdict, knowledge: Steroi
     counted = [course for course in found.courses if course not in taken_out]
     basis = basis_of(counted, last_day, knowledge) if last_day else ()
     since = (view.today - last_day).days if last_day else None
+    fluorinated = [course for course in basis if course.ingredient in knowledge.ingredients.fluorinated]
     return SteroidExposure(
         level=judged.level,
         level_reason=_reason(judged, view, is_replaced=bool(replaced) and not counted),
@@ -222,6 +225,7 @@ def _described(view: _View, found: Courses, verdict: _Verdict, knowledge: Steroi
         moderate_dose_days=judged.moderate_dose_days,
         high_dose_days=judged.high_dose_days,
         fluorinated_days=verdict.fluorinated_days,
+        fluorinated_in_words=bool(fluorinated) and all(steroid_courses.TEXT_ONLY in c.flags for c in fluorinated),
         bursts=judged.bursts,
         ingredients=tuple(sorted({course.ingredient for course in basis})),
         flags=frozenset(flag for course in basis for flag in course.flags),

@@ -113,6 +113,7 @@ def _steroid(criterion: Criterion) -> Ask:
                 criterion.fluorinated_days_at_least is None
                 or exposure.fluorinated_days >= criterion.fluorinated_days_at_least
             )
+            and not (criterion.fluorinated_is_coded and exposure.fluorinated_in_words)
             and all(limit is None or (since is not None and since <= limit) for limit in (current, ended))
         )
 

@@ -38,6 +38,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     steroid_level_at_most: int | None = None
     steroid_is_certain: bool | None = None
     fluorinated_days_at_least: int | None = None
+    fluorinated_is_coded: bool = False
     age_at_least: int | None = None
     age_below: int | None = None
     risk_domains_at_least: int | None = None

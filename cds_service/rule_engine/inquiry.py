@@ -141,7 +141,8 @@ def fact_of(entry: Entry) -> Fact:
 def _other_fact(entry: ObservationEntry | VisitEntry | FamilyHistoryEntry | MedicationEntry) -> Fact:
     if isinstance(entry, MedicationEntry):
         dated, kind = (entry.start, "since") if entry.start else (entry.written, "ordered")
-        return Fact(entry.reference, entry.display, _code(entry.coding), _text(dated), kind if dated else None)
+        code, day = _code(entry.coding), _text(dated)
+        return Fact(entry.reference, entry.display, code, day, kind if dated else None, certainty=entry.certainty)
     if isinstance(entry, ObservationEntry):
         return _observed(entry, _as_written(entry), None)
     if isinstance(entry, VisitEntry):
@@ -172,7 +173,15 @@ def course_fact(course: Course) -> Fact:
     mg = course.peq_mg_per_day
     daily = "dose not known" if mg is None else f"{round(mg, 1):g} mg/day prednisone-equivalent"
     since = "assumed-since" if DURATION_ASSUMED in course.flags else "since"
-    return Fact(course.references[0], course.display, _code(course.coding), str(course.start), since, daily)
+    return Fact(
+        course.references[0],
+        course.display,
+        _code(course.coding),
+        str(course.start),
+        since,
+        daily,
+        certainty=course.coded,
+    )
 
 
 def _observed(entry: ObservationEntry, value: str | None, limit: str | None) -> Fact:

@@ -239,3 +239,15 @@ def test_a_silent_negative_is_impossible_without_conditions(data: st.DataObject)
     after = answers(resources_of(case), conditions=SourceState.FAILED)
     assert after["unexplained-weakness-wasting"][0] in ("unknown", "fired", "suppressed")
     assert after["rapidly-progressive-weakness"][0] in ("unknown", "fired", "suppressed")
+
+
+@pytest.mark.parametrize("case", [c for c in LIVING if c.medications], ids=[c.id for c in LIVING if c.medications])
+def test_what_only_words_name_never_raises_a_card_above_info(case: Case) -> None:
+    """A-07: the same drugs without codes make no warning that would not be there without the drugs."""
+    worded = tuple(msgspec.structs.replace(drug, text_only=True) for drug in case.medications)
+    with_words = answers(resources_of(msgspec.structs.replace(case, medications=worded)))
+    without = answers(resources_of(msgspec.structs.replace(case, medications=())))
+    order = [None, "info", "warning", "critical"]
+    for rule_id, (status, indicator) in with_words.items():
+        if status == "fired" and order.index(indicator) > order.index("info"):
+            assert without[rule_id] == ("fired", indicator)

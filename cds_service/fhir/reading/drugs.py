@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from cds_service.coding import NO_SETS, Coding, SteroidProduct, Vocabulary
+from cds_service.coding import NO_SETS, CodeCertainty, Coding, SteroidProduct, Vocabulary
 from cds_service.fhir import datatypes
 from cds_service.fhir.datatypes import Concept, Ratio, Reference
 from cds_service.fhir.reading.codes import DISPLAY_LIMIT, Codes
@@ -30,6 +30,7 @@ class Drug(msgspec.Struct, frozen=True, gc=False):
     sets: frozenset[str]
     coding: Coding | None
     display: str
+    certainty: CodeCertainty = CodeCertainty.EXACT
     product: SteroidProduct | None = None
     named_ingredient: str | None = None
     strength_mg: float | None = None
@@ -61,8 +62,18 @@ def read_drug(resource: MedicationResource, reading: Reading) -> Drug | DrugNami
             is_named = words or any(codes.knows(concept) for concept in concepts)
             return DrugNaming.NOT_OURS if is_named else DrugNaming.UNNAMED
     coding, display = codes.name(row.coding, row.concept) if row else _identity(concepts, reference, codes)
-    drug = Drug(sets, coding, display, product, named)
+    certainty = _certainty(sets, row, resource.medication_codeable_concept, codes)
+    drug = Drug(sets, coding, display, certainty, product, named)
     return _with_product_details(drug, medication, reading) if medication else drug
+
+
+def _certainty(sets: frozenset[str], row: _SteroidRow | None, own: Concept | None, codes: Codes) -> CodeCertainty:
+    """Whether the entry's own code says it, that of its Medication, or only words."""
+    if row is not None:
+        return CodeCertainty.EXACT if row.concept is own else CodeCertainty.BY_REFERENCE
+    if not sets:
+        return CodeCertainty.TEXT
+    return CodeCertainty.EXACT if own is not None and codes.sets(own) else CodeCertainty.BY_REFERENCE
 
 
 def _identity(concepts: list[Concept], reference: Reference | None, codes: Codes) -> tuple[Coding | None, str]:

@@ -65,6 +65,7 @@ def read_medication(
         sets=drug.sets,
         coding=drug.coding,
         display=drug.display,
+        certainty=drug.certainty,
         product=drug.product,
         named_ingredient=drug.named_ingredient,
         strength_mg=drug.strength_mg,
