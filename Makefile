@@ -8,10 +8,10 @@ READY := $(VENV)/.ready
 UV_COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve hapi test check fix bench lock
+.PHONY: help demo serve hapi test check fix bench slow-senders crash fuzz sbom lock
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: $(READY) ## run the service with its synthetic patients
 	$(BIN)/atrophy-cds demo --port $(PORT)
@@ -36,6 +36,12 @@ fix: $(READY) ## repair what can be repaired: lint, format, generated documents
 
 bench: $(READY) ## measure the service
 	$(BIN)/python -m benchmarks
+
+slow-senders: $(READY) ## measure what 200 slow senders cost healthy calls (nginx)
+	$(BIN)/python -m benchmarks.slow_senders
+
+crash: $(READY) ## end all processes suddenly, 100 times, and look for lost feedback
+	ATROPHY_CDS_KILLS=100 $(BIN)/python -m pytest -q tests/exposed/test_crash.py
 
 lock: ## write both lock files anew (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
