@@ -70,6 +70,22 @@ class Advice(msgspec.Struct, frozen=True):
     evaluation: Evaluation
     composed: Composed
 
+    def audited(self, fingerprint: Callable[..., str]) -> dict[str, Any]:
+        """What the audit keeps: which rules fired, which cards were shown, and of their words only a fingerprint.
+
+        The same data, rules and moment give the same words, and so the same fingerprint (P-33).
+        """
+        assessments = self.evaluation.assessments
+        return {
+            "asOf": self.evaluation.facts.as_of.isoformat(),
+            "fired": [a.rule.id for a in assessments if a.status is Status.FIRED],
+            "unknown": [a.rule.id for a in assessments if a.status is Status.UNKNOWN],
+            "cards": [
+                {"uuid": card.uuid, "words": fingerprint(card.indicator, card.summary, card.detail or "")}
+                for card in self.composed.cards
+            ],
+        }
+
     def response(self, pack_hash: str, *, with_extension: bool = True) -> Response:
         """The CDS Hooks answer: cards, and every rule's answer for machines (P-23)."""
         extension: dict[str, Any] | None = None
@@ -138,7 +154,8 @@ class CdsService:
         evaluation = evaluate(self._pack.knowledge.rules, gather_facts(record, self._pack.knowledge, as_of), off)
         advice = refuse_without_required(_advised(evaluation, deck, memory, context), deck, context)
         watch.lap("rules")
-        kept = self._note(client, memory.patient, advice, as_of)
+        said = {**advice.audited(self._store.fingerprint), "hookInstance": request.hook_instance}
+        kept = self._note(client, memory.patient, advice, said)
         watch.lap("store")
         response = advice.response(self._pack.knowledge.pack_hash, with_extension=context.profile.evaluation_extension)
         body = encode(response)
@@ -149,9 +166,10 @@ class CdsService:
         """Keep what became of cards; repeats and unknown cards are counted and have no effect (P-22)."""
         return self._store.record_feedback(client.id, items, self._clock())
 
-    def _note(self, client: CdsClient, patient: str, advice: Advice, as_of: datetime) -> bool:
+    def _note(self, client: CdsClient, patient: str, advice: Advice, said: Mapping[str, Any]) -> bool:
+        said = {**said, "rulePack": self._pack.knowledge.pack_hash, "profile": client.profile}
         try:
-            self._store.note_shown(client.id, patient, advice.composed.shown, as_of)
+            self._store.note_shown(client.id, patient, advice.composed.shown, advice.evaluation.facts.as_of, said)
         except StoreUnavailable:
             return False
         return True

@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True):
     allow_origins: tuple[str, ...] = ()
     rules_off: tuple[str, ...] = ()
     keep_comments: bool = False
+    retention_days: int = 730
     source_label: str = "Atrophy CDS"
     source_url: str | None = None
     source_icon_url: str | None = None
@@ -64,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True):
             f"must be above 0 and at most {LONGEST_DEADLINE}",
         )
         _require(self.max_body_bytes > 0, "max_body_bytes", "must be above 0")
+        _require(self.retention_days > 0, "retention_days", "must be above 0")
         _require(self.source_label.strip() != "", "source_label", "must not be empty (C46)")
         _require(_is_zone(self.site_zone), "site_zone", "must be an IANA time zone such as Europe/London")
         _require(not (self.open and self.clients_file), "open", "and ATROPHY_CDS_CLIENTS_FILE exclude each other")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cds_service import __version__
+from cds_service.cli import audit as auditing
 from cds_service.cli import check_rules as checking
 from cds_service.cli import clients as trusting
 from cds_service.cli import docs as documents
@@ -88,6 +89,27 @@ def check_rules(rules: Path | None) -> None:
 def doctor(fhir_base: str, token_file: Path | None, patient: str | None, as_json: bool) -> None:
     """Examine a FHIR server. Ends with 1 when something that is needed fails."""
     sys.exit(examining.examine(fhir_base, token_file, patient, as_json=as_json))
+
+
+@commands.group()
+def audit() -> None:
+    """What was answered to whom."""
+
+
+@audit.command("verify")
+@click.option("--head", default=None, help="NUMBER:SEAL of a head that the log showed.")
+@click.option("--replay", default=None, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A whole hook request of the site: its cards must come out as they were shown.")  # fmt: skip
+def verify_audit(head: str | None, replay: Path | None) -> None:
+    """Walk the chain; ends with 1 when it is broken or a replay differs."""
+    sys.exit(auditing.verify(head, replay))
+
+
+@commands.command()
+@click.option("--older-than", "days", default=None, type=click.IntRange(0), help="Days; else the setting's.")
+def purge(days: int | None) -> None:
+    """Remove shown cards, feedback and audit entries that were kept long enough, and expired token ids."""
+    sys.exit(auditing.purge(days))
 
 
 @commands.command("load-fixtures")

@@ -12,12 +12,14 @@ import msgspec
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from cds_service.app import NOBODY_MAY_CALL, create_app
+from cds_service.app import NOBODY_MAY_CALL, STORE, create_app
 from cds_service.cards.profiles import profile_named
 from cds_service.errors import SettingsError
 from cds_service.service import load_rule_pack
 from cds_service.settings import LOOPBACK_HOSTS, Settings
+from cds_service.store import Store
 from cds_service.trust import read_clients
+from cds_service.web.audit_log import HeadLog
 
 THREADS = 8  # enough to wait for FHIR servers; more only lengthen the tail
 NOT_OPEN_OPTIONS = "--profile and --allow-origin belong to --open; a CDS Client's are in its entry."
@@ -128,7 +130,11 @@ class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships n
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return self._make_app()
+        app = self._make_app()
+        if STORE in app.extensions:  # the floor of the benchmarks has none
+            store: Store = app.extensions[STORE]
+            HeadLog(lambda: store.audit_head).begin()
+        return app
 
 
 def calm_the_collector(_worker: object) -> None:

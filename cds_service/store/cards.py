@@ -11,16 +11,18 @@ from threading import Lock
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.store import audit
 from cds_service.store import connection as database
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
 from cds_service.store.memory import Answer, PatientMemory, reported_about
 from cds_service.store.schema import calls, cards_shown, feedback, token_ids
 
+_MINUTES_KEPT = 60  # of the counts of calls
 TURN_SECONDS = 0.2  # P-10: a call does not wait longer for its turn to write
 _CHUNK = 500  # cards asked for at once: SQLite limits the number of variables in a statement
 
@@ -62,6 +64,7 @@ class Store:
         self._turn = Lock()
         self._key = read_or_make_key(key_file)
         self._keep_comments = keep_comments
+        self._head: audit.Head | None = None
         dialect = sqlite if address.get_backend_name() == "sqlite" else postgresql
         self._add_feedback = dialect.insert(feedback).on_conflict_do_nothing()
         self._add_token_id = dialect.insert(token_ids).on_conflict_do_nothing()
@@ -88,13 +91,21 @@ class Store:
         """What this client was shown about a patient and what it answered; nothing is read before it is asked."""
         return PatientMemory(self._calls, self.fingerprint, client, self.fingerprint(fhir_base, patient_id))
 
-    def note_shown(self, client: str, patient: str, cards: Sequence[ShownCard], shown_at: datetime) -> None:
+    def note_shown(
+        self,
+        client: str,
+        patient: str,
+        cards: Sequence[ShownCard],
+        shown_at: datetime,
+        said: Mapping[str, Any] | None = None,
+    ) -> None:
         """Keep the cards of one answer, before it is given. ``patient`` is the fingerprint of its memory.
 
+        ``said`` is what the audit keeps of the call, nothing of a patient among it; without it nothing is audited.
         The threads of one process take turns: SQLite makes those that wait sleep, where a lock wakes them at once.
         Raises StoreUnavailable when the turn does not come within 0.2 s or the database stays busy for as long.
         """
-        if not cards:
+        if not cards and said is None:
             return
         rows = [
             {
@@ -110,7 +121,10 @@ class Store:
             for card in cards
         ]
         with self._own_turn() as connection:
-            connection.execute(_NOTE_SHOWN, rows)
+            if rows:
+                connection.execute(_NOTE_SHOWN, rows)
+            if said is not None:
+                self._head = audit.append(connection, self._key, (shown_at, "call", client, said))
 
     def first_use(self, issuer: str, jti: str, until: datetime) -> bool:
         """Whether a token's id was not used before; from now on it was, for all processes (P-34).
@@ -152,7 +166,35 @@ class Store:
             known = [item for item in items if item.card in shown]
             rows = [self._row(client, item, shown[item.card], received_at) for item in known]
             stored = connection.execute(self._add_feedback, rows).rowcount if rows else 0
-        return {"stored": stored, "repeated": len(known) - stored, "unknown": len(items) - len(known)}
+            counts = {"stored": stored, "repeated": len(known) - stored, "unknown": len(items) - len(known)}
+            self._head = audit.append(connection, self._key, (received_at, "feedback", client, counts))
+        return counts
+
+    @property
+    def audit_head(self) -> audit.Head | None:
+        """The newest entry of the audit that this process wrote."""
+        return self._head
+
+    def verify_audit(self, logged: audit.Head | None = None) -> audit.Verified:
+        """Walk the audit chain; see :func:`audit.verify`."""
+        return audit.verify(self._engine, self._key, logged)
+
+    def audit_entries(self) -> Iterator[audit.Entry]:
+        """All entries of the audit, oldest first."""
+        return audit.entries(self._engine)
+
+    def purge(self, before: datetime, now: datetime) -> dict[str, int]:
+        """Remove what is older than a moment, and what has expired; how many rows of each table went."""
+        minute = int(now.timestamp()) // 60 - _MINUTES_KEPT
+        with database.or_unavailable(), database.writing(self._engine) as connection:
+            old = select(cards_shown.c.card).where(cards_shown.c.shown_at < before)
+            gone = {
+                "feedback": connection.execute(delete(feedback).where(feedback.c.card.in_(old))).rowcount,
+                "cards_shown": connection.execute(delete(cards_shown).where(cards_shown.c.shown_at < before)).rowcount,
+                "token_ids": connection.execute(delete(token_ids).where(token_ids.c.expires_at < now)).rowcount,
+                "calls": connection.execute(delete(calls).where(calls.c.minute < minute)).rowcount,
+            }
+        return {**gone, "audit": audit.purge(self._engine, self._key, before, now)}
 
     def feedback_about(self, card: str) -> tuple[Answer, ...]:
         """Everything that was reported about one card, oldest first."""

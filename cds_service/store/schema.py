@@ -91,3 +91,26 @@ calls = Table(
     Column("minute", Integer, primary_key=True),
     Column("number", Integer, nullable=False),
 )
+
+# The audit chain (P-33). `said` is JSON without anything of a patient; `seal` closes the entry over the one before.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("what", String(16), nullable=False),
+    Column("client", String(255), nullable=False),
+    Column("said", Text, nullable=False),
+    Column("seal", String(64), nullable=False),
+    Index("ix_audit_at", "at"),
+)
+
+# What a purge left: the seal of the last entry that it removed, proved with the key.
+audit_checkpoints = Table(
+    "audit_checkpoints",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("seal", String(64), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("proof", String(64), nullable=False),
+)
