@@ -63,7 +63,15 @@ def serve(options: ServeOptions) -> None:
     else:
         click.echo(f"CDS Hooks:   {settings.public_url}/cds-services (listening on {host}:{options.port})")
     click.echo("Decision support, not diagnosis. The rules are not clinically reviewed.")
-    ThreadedServer(lambda: create_app(settings), f"{host}:{options.port}", options).run()
+    ThreadedServer(lambda: _app_with_head_log(settings), f"{host}:{options.port}", options).run()
+
+
+def _app_with_head_log(settings: Settings) -> Flask:
+    """The application of one worker, made after the fork."""
+    app = create_app(settings)
+    store: Store = app.extensions[STORE]
+    HeadLog(lambda: store.audit_head).begin()
+    return app
 
 
 def _refuse_contradictions(settings: Settings, options: ServeOptions) -> None:
@@ -130,11 +138,7 @@ class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships n
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        app = self._make_app()
-        if STORE in app.extensions:  # the floor of the benchmarks has none
-            store: Store = app.extensions[STORE]
-            HeadLog(lambda: store.audit_head).begin()
-        return app
+        return self._make_app()
 
 
 def calm_the_collector(_worker: object) -> None:
