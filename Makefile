@@ -43,6 +43,9 @@ slow-senders: $(READY) ## measure what 200 slow senders cost healthy calls (ngin
 crash: $(READY) ## end all processes suddenly, 100 times, and look for lost feedback
 	ATROPHY_CDS_KILLS=100 $(BIN)/python -m pytest -q tests/exposed/test_crash.py
 
+fuzz: $(READY) ## send 100,000 altered requests (REQUESTS=, SEED=)
+	ATROPHY_CDS_FUZZ=$(or $(REQUESTS),100000) ATROPHY_CDS_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q -s tests/fuzz
+
 lock: ## write both lock files anew (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
 	$(UV_COMPILE) $(UPGRADE) pyproject.toml -o requirements.lock
