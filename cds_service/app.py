@@ -105,6 +105,8 @@ def build_service(
     """The service with its knowledge read and compiled, and its connections kept for all calls."""
     profile_named(settings.profile)  # a profile that does not exist stops the start, not each call
     pack = load_rule_pack(settings.rules_dir, settings.today())
+    if settings.rule_pack_hash not in (None, found := pack.knowledge.pack_hash):
+        raise SettingsError(f"ATROPHY_CDS_RULE_PACK_HASH is not that of {settings.rules_dir}: {found}.")
     _refuse_unknown_rules(pack, "ATROPHY_CDS_RULES_OFF", settings.rules_off)
     for client in clients:
         place = f"{settings.clients_file}: client {client.id!r}"

@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_body_bytes: int = 16 * 1024 * 1024
     allow_origins: tuple[str, ...] = ()
     rules_off: tuple[str, ...] = ()
+    rule_pack_hash: str | None = None
     keep_comments: bool = False
     retention_days: int = 730
     source_label: str = "Atrophy CDS"

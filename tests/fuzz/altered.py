@@ -17,7 +17,8 @@ CANARY = "Canary-Quagmire-7531"  # stands in names, texts, ids and tokens: nothi
 Json = dict[str, Any]
 
 _ODD: list[Any] = [
-    None, "", " ", 0, -1, 10**30, 1e308, -0.0, True, [], {}, [None], {"a": None}, [[[]]], "\u202e", "\x00", "\U0001d4b3" * 50,
+    None, "", " ", 0, -1, 10**30, 1e308, -0.0, True, [], {}, [None], {"a": None}, [[[]]],
+    "\u202e", "\x00", "\U0001d4b3" * 50,
     "2026-02-30", "2026", "-2026-01-01", "9999-12-31T23:59:59.999999999+14:00", "http://[::1", "urn:uuid:", "#", "/",
     "javascript:alert(1)", "<img src=x onerror=alert(1)>", "| a | b |", "%s%n{0}{{x}}", CANARY,
 ]  # fmt: skip

@@ -226,7 +226,7 @@ class TestReplay:
         assert call(trusting.client(tmp_path / "clients.toml", store=again), headers) == 401
         again.close()
 
-    def test_p34_without_its_memory_nothing_is_accepted(
+    def test_t39_p34_without_its_memory_nothing_is_accepted(
         self, client: FlaskClient, store: Store, ehr: Ehr, service: StandIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(*_: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import socket
+import ssl
 import threading
 import time
 import tracemalloc
@@ -580,3 +581,26 @@ class TestOddAnswers:
             http.get(f"{EHR}?_getpages=1", json={"resourceType": "Bundle"})
 
             assert client.get(EHR, f"{EHR}?_getpages=1", TOKEN, soon()).body
+
+
+class TestOwnNetwork:
+    """T32: a private authority, a client certificate, a proxy: per FHIR base, never from the environment."""
+
+    def test_a_server_that_asks_for_a_client_certificate_gets_it(self, tmp_path: Path) -> None:
+        certificate = write_certificate(tmp_path / "both.pem")
+        context = server_context(certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificate)
+        key = str(certificate.with_suffix(".key"))
+        with FhirServer([PATIENT], tls=context) as server:
+            shown = Transport(ca_bundle=str(certificate), certificate=str(certificate), key=key)
+            with FhirClient(transports={server.base: shown}) as client:
+                assert client.get(server.base, "Patient/p1", TOKEN, soon()).body
+            with FhirClient(transports={server.base: Transport(ca_bundle=str(certificate))}) as client:
+                assert cause_of(client, server) in ("tls", "connection")
+
+    def test_nothing_is_taken_from_the_environment(self, server: FhirServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        with FhirClient() as client:
+            assert client.get(server.base, "Patient/p1", TOKEN, soon()).body
