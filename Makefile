@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 UV_COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve hapi test check fix bench slow-senders crash fuzz sbom lock
+.PHONY: help demo serve hapi test check fix bench slow-senders crash fuzz sbom audit lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -45,6 +45,14 @@ crash: $(READY) ## end all processes suddenly, 100 times, and look for lost feed
 
 fuzz: $(READY) ## send 100,000 altered requests (REQUESTS=, SEED=)
 	ATROPHY_CDS_FUZZ=$(or $(REQUESTS),100000) ATROPHY_CDS_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q -s tests/fuzz
+
+sbom: ## write sbom.json, the bill of materials of what is installed (CycloneDX)
+	$(PYTHON) -m venv .venv-supply && .venv-supply/bin/pip install --quiet cyclonedx-bom==7.5.0
+	.venv-supply/bin/cyclonedx-py requirements --output-reproducible requirements.lock -o sbom.json
+
+audit: ## look the locked versions up among known vulnerabilities (needs a registry that tells)
+	$(PYTHON) -m venv .venv-supply && .venv-supply/bin/pip install --quiet pip-audit==2.10.1
+	.venv-supply/bin/pip-audit --disable-pip -r requirements.lock
 
 lock: ## write both lock files anew (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv

@@ -17,9 +17,10 @@ HEAD = """# Threat model
 
 *Made by `make fix` from [threats.toml](threats.toml) and from the tests that name a threat. Do not edit.*
 
-Who is trusted: the operator of the machine, the file of CDS Clients, the rules. Who is not: every caller until its token
-is verified, every FHIR server, every text in a chart, every web page. What is protected: that no patient's data leaves
-the service except to its caller, that nobody is contacted but who was agreed, and that no failure looks like "no risk".
+Who is trusted: the operator of the machine, the file of CDS Clients, the rules. Who is not: every caller until its
+token is verified, every FHIR server, every text in a chart, every web page. What is protected: that no patient's data
+leaves the service except to its caller, that nobody is contacted but who was agreed, and that no failure looks like
+"no risk".
 Numbers are those of the protocol specification; T1 to T30 of its list of threats, T31 to T40 of its rulings.
 
 | | Threat | Answer | Shown by |
