@@ -59,6 +59,7 @@ class Seen:
 
     target: str
     headers: Mapping[str, str]
+    form: str | None = None  # of a POST
 
     @property
     def resource_type(self) -> str:
@@ -68,11 +69,14 @@ class Seen:
     @property
     def query(self) -> dict[str, str]:
         """The search parameters."""
-        return dict(parse_qsl(urlsplit(self.target).query))
+        return dict(parse_qsl(self.form or urlsplit(self.target).query))
 
 
 class FhirServer:
-    """Start it with ``with``. ``faults`` is keyed by resource type, "*" for all and "next" for following pages."""
+    """Start it with ``with``.
+
+    ``faults`` is keyed by resource type, "POST", "*" for all and "next" for following pages.
+    """
 
     def __init__(
         self,
@@ -152,7 +156,7 @@ class FhirServer:
             self._now -= 1
 
     def fault_of(self, seen: Seen) -> Fault:
-        names = (seen.resource_type or "next", "*")
+        names = ("GET" if seen.form is None else "POST", seen.resource_type or "next", "*")
         return next((self.faults[n] for n in names if n in self.faults and self.faults[n].strikes()), Fault())
 
     def link_of(self, seen: Seen, fault: Fault) -> str | None:
@@ -170,6 +174,8 @@ class FhirServer:
         resource_type, _, own_id = path.partition("/")
         if resource_type in self.lacks:
             return 404, outcome("not-found")
+        if own_id == "_search":
+            return self._search(resource_type, parse_qs(seen.form or ""))
         if own_id:
             resource = self.resources.get(resource_type, {}).get(own_id)
             return (200, resource) if resource else (404, outcome("not-found"))
@@ -223,7 +229,14 @@ class _Requests(BaseHTTPRequestHandler):
         self.server.fhir.connections += 1
 
     def do_GET(self) -> None:
-        fhir, seen = self.server.fhir, Seen(self.path, dict(self.headers))
+        self._hear(Seen(self.path, dict(self.headers)))
+
+    def do_POST(self) -> None:
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self._hear(Seen(self.path, dict(self.headers), form))
+
+    def _hear(self, seen: Seen) -> None:
+        fhir = self.server.fhir
         fhir.begin(seen)
         try:
             self._answer(fhir, seen, fhir.fault_of(seen))

@@ -88,7 +88,7 @@ class _Learned:
     def __init__(self) -> None:
         self.asked_at = -KEPT_SECONDS
         self.capability: Capability | None = None
-        self.refused: dict[str, float] = {}  # type -> when a search with parameters was refused
+        self.refused: dict[str, float] = {}  # what was asked -> when it was refused
 
 
 class Capabilities:
@@ -110,13 +110,13 @@ class Capabilities:
             self._client.in_background(lambda: self._learn(base, learned))
         return learned.capability
 
-    def note_refused(self, base: str, resource: str) -> None:
-        """A search of this type with our parameters was refused (400): it is asked plainly for an hour."""
-        self._at(base).refused[resource] = time.monotonic()
+    def note_refused(self, base: str, asked: str) -> None:
+        """The server refused this: ``Type``, a search with our parameters; ``Type/_search``, a search by POST."""
+        self._at(base).refused[asked] = time.monotonic()
 
-    def was_refused(self, base: str, resource: str) -> bool:
+    def was_refused(self, base: str, asked: str) -> bool:
         """Whether that happened within the hour."""
-        return time.monotonic() - self._at(base).refused.get(resource, -KEPT_SECONDS) < KEPT_SECONDS
+        return time.monotonic() - self._at(base).refused.get(asked, -KEPT_SECONDS) < KEPT_SECONDS
 
     def _at(self, base: str) -> _Learned:
         with self._lock:
@@ -131,5 +131,6 @@ class Capabilities:
             # Without the token of the call: a CapabilityStatement is for everybody, a token for one chart (C38).
             answer = self._client.get(base, METADATA, None, time.monotonic() + READ_SECONDS)
         except FhirReadError:
+            learned.capability = None  # what was true an hour ago need not be true for ever
             return
-        learned.capability = read_capability(answer.body) or learned.capability
+        learned.capability = read_capability(answer.body)

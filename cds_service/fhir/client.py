@@ -2,8 +2,8 @@
 
 Causes of its errors, the only words that leave it: ``deadline``, ``timeout``, ``connection``, ``server-error``,
 ``throttled``, ``busy`` and ``circuit-open`` are temporary; ``bad-request``, ``unauthorized``, ``forbidden``,
-``not-found``, ``gone``, ``refused``, ``tls``, ``not-fhir``, ``too-large``, ``other-server``, ``redirect-loop`` and
-``server-not-allowed`` are final.
+``not-found``, ``gone``, ``method-refused``, ``refused``, ``tls``, ``not-fhir``, ``too-large``, ``other-server``,
+``redirect-loop`` and ``server-not-allowed`` are final.
 """
 
 from __future__ import annotations
@@ -30,11 +30,22 @@ from cds_service.fhir.servers import PassingFault, Servers
 
 __all__ = ["Answer", "FhirClient", "Transport", "open_mode_allows"]
 
-BAD_REQUEST, NOT_FOUND, GONE, OTHER_SERVER, DEADLINE = "bad-request", "not-found", "gone", "other-server", "deadline"
+BAD_REQUEST, FORBIDDEN, NOT_FOUND, METHOD_REFUSED = "bad-request", "forbidden", "not-found", "method-refused"
+GONE, OTHER_SERVER, DEADLINE = "gone", "other-server", "deadline"
+# P-09: what a server may answer to a search by POST that it would answer by GET.
+POST_REFUSED = frozenset({BAD_REQUEST, FORBIDDEN, NOT_FOUND, METHOD_REFUSED})
 MAX_BYTES = 16 * 1024 * 1024  # of one answer, inflated: over twice a chart of 5,000 resources
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_FINAL = {400: BAD_REQUEST, 401: "unauthorized", 403: "forbidden", 404: NOT_FOUND, 410: GONE}
+_FINAL = {
+    400: BAD_REQUEST,
+    401: "unauthorized",
+    403: FORBIDDEN,
+    404: NOT_FOUND,
+    405: METHOD_REFUSED,
+    410: GONE,
+    415: METHOD_REFUSED,
+}
 _THROTTLED, _UNAVAILABLE = 429, 503
 _UNHEALTHY = frozenset({500, 502, 503, 504})  # P-10: these feed the breaker, and no other status
 _OK, _SERVER_ERRORS = 200, 500
@@ -94,19 +105,15 @@ class FhirClient:
 
         Tries again after temporary failures while time is left. Raises :class:`FhirReadError`.
         """
-        url = path_or_url if "://" in path_or_url else f"{base}/{path_or_url}"
-        server = self._servers.at(base)
-        for pause in _PAUSES:
-            try:
-                with server.turn(deadline):
-                    return self._read(base, url, token, deadline)
-            except PassingFault as fault:
-                pause_now = max(pause, fault.retry_after)
-                if time.monotonic() + pause_now >= deadline:
-                    raise
-                time.sleep(pause_now)
-        with server.turn(deadline):
-            return self._read(base, url, token, deadline)
+        return self._ask(base, path_or_url, token, deadline, None)
+
+    def post_search(self, base: str, query: str, token: str | None, deadline: float) -> Answer:
+        """Search by POST, as ``get`` does by GET: ``query`` (``Type?name=value``) is sent as a form, in no URL (P-09).
+
+        A redirect is not followed: it raises ``method-refused``.
+        """
+        resource, _, form = query.partition("?")
+        return self._ask(base, f"{resource}/_search", token, deadline, form)
 
     def in_background(self, task: Callable[[], None]) -> None:
         """Run a task that nobody waits for."""
@@ -116,7 +123,22 @@ class FhirClient:
         """What one call may do at the same time."""
         return InFlight(self._executor, deadline)
 
-    def _read(self, base: str, url: str, token: str | None, deadline: float) -> Answer:
+    def _ask(self, base: str, path_or_url: str, token: str | None, deadline: float, form: str | None) -> Answer:
+        url = path_or_url if "://" in path_or_url else f"{base}/{path_or_url}"
+        server = self._servers.at(base)
+        for pause in _PAUSES:
+            try:
+                with server.turn(deadline):
+                    return self._read(base, url, token, deadline, form)
+            except PassingFault as fault:
+                pause_now = max(pause, fault.retry_after)
+                if time.monotonic() + pause_now >= deadline:
+                    raise
+                time.sleep(pause_now)
+        with server.turn(deadline):
+            return self._read(base, url, token, deadline, form)
+
+    def _read(self, base: str, url: str, token: str | None, deadline: float, form: str | None) -> Answer:
         for _ in range(1 + _MAX_REDIRECTS):
             if not same_server(base, url):  # T4: neither with the token nor without it
                 raise FinalFhirError(OTHER_SERVER)
@@ -124,7 +146,7 @@ class FhirClient:
             if started >= deadline:
                 raise TemporaryFhirError(DEADLINE)
             try:
-                with self._send(base, url, token, deadline - started) as response:
+                with self._send(base, url, token, deadline - started, form) as response:
                     if response.status_code == _OK:
                         return Answer(_body(response, self._max_bytes), url, response.headers.get("Date"))
                     _drain(response)
@@ -133,17 +155,18 @@ class FhirClient:
             # Their messages hold the URL: neither they nor their chain go further (P-20).
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 raise _broken(error, started, deadline) from None
-            location = response.headers.get("Location")
-            if response.status_code not in _REDIRECTS or not location:
-                raise _refusal(response)
-            url = urljoin(url, location)
+            url = _redirected(response, url, form)
         raise FinalFhirError("redirect-loop")
 
-    def _send(self, base: str, url: str, token: str | None, seconds: float) -> requests.Response:
+    def _send(self, base: str, url: str, token: str | None, seconds: float, form: str | None) -> requests.Response:
         options: dict[str, Any] = {"timeout": TotalTimeout(total=seconds), **self._options.get(base, {})}
-        if token:
-            options["headers"] = {"Authorization": f"Bearer {token}"}
-        return self._session.get(url, stream=True, allow_redirects=False, **options)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        method = "GET" if form is None else "POST"
+        return self._session.request(
+            method, url, data=form, headers=headers, stream=True, allow_redirects=False, **options
+        )
 
 
 def _body(response: requests.Response, limit: int) -> bytes:
@@ -172,6 +195,15 @@ def _broken(error: Exception, started: float, deadline: float) -> PassingFault:
     if isinstance(error, Timeout) or now >= deadline:
         return PassingFault("timeout", unhealthy=now - started >= _FAIR_CHANCE)
     return PassingFault("connection", unhealthy=True)
+
+
+def _redirected(response: requests.Response, url: str, form: str | None) -> str:
+    location = response.headers.get("Location")
+    if response.status_code not in _REDIRECTS or not location:
+        raise _refusal(response)
+    if form is not None:  # a form that is sent on, or becomes a GET, is not what was agreed to
+        raise FinalFhirError(METHOD_REFUSED)
+    return urljoin(url, location)
 
 
 def _refusal(response: requests.Response) -> FhirReadError:

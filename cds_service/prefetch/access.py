@@ -25,12 +25,14 @@ class FetchTerms(msgspec.Struct, frozen=True):
 
     ``anonymous``: read without a token (P-25). ``aliases``: other spellings of its base (P-08). ``accepted_gaps``:
     sources it is known not to offer (P-03). ``retry_failed_prefetch``: fetch what came as an error (P-07).
+    ``post_search``: search by POST (P-09).
     """
 
     anonymous: bool = False
     aliases: tuple[str, ...] = ()
     accepted_gaps: frozenset[SourceName] = frozenset()
     retry_failed_prefetch: bool = False
+    post_search: bool = False
 
 
 OPEN_MODE = FetchTerms(anonymous=True)  # P-24
@@ -74,6 +76,7 @@ class Call:
             token,
             self._deadline,
             aliases=self.terms.aliases,
+            post_search=self.terms.post_search,
             capabilities=self._capabilities,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urljoin
 
@@ -9,7 +10,7 @@ import msgspec
 
 from cds_service.errors import FhirReadError, FinalFhirError
 from cds_service.fhir.capability import Capabilities
-from cds_service.fhir.client import BAD_REQUEST, DEADLINE, GONE, NOT_FOUND, FhirClient
+from cds_service.fhir.client import BAD_REQUEST, DEADLINE, GONE, NOT_FOUND, POST_REFUSED, Answer, FhirClient
 from cds_service.fhir.outcomes import ALL_SEEN, Verdict
 from cds_service.fhir.reading.identity import id_in_url
 from cds_service.fhir.reading.pages import UNREADABLE
@@ -28,8 +29,8 @@ TOO_MUCH = "too-much"
 class FhirAccess:
     """One call's view of its CDS Client's FHIR server: base, token, deadline, and how many bytes came so far.
 
-    ``aliases`` are other spellings of the base, which the server writes into its links (P-08). ``capabilities``: what
-    is known of all servers, where it is kept.
+    ``aliases`` are other spellings of the base, which the server writes into its links (P-08). ``post_search``: search
+    by POST until the server refuses (P-09). ``capabilities``: what is known of all servers, where it is kept.
     """
 
     def __init__(  # noqa: PLR0913 - the terms of one call
@@ -40,6 +41,7 @@ class FhirAccess:
         deadline: float,
         *,
         aliases: tuple[str, ...] = (),
+        post_search: bool = False,
         capabilities: Capabilities | None = None,
     ) -> None:
         self._client = client
@@ -48,6 +50,7 @@ class FhirAccess:
         self._base = base
         self._token = token
         self._aliases = aliases
+        self._post_search = post_search
         self._bytes = 0
         self.deadline = deadline
 
@@ -57,26 +60,50 @@ class FhirAccess:
     def read(self, path_or_url: str) -> bytes:
         """A path under the base, or what a page or a resource refers to. Raises FhirReadError."""
         url = self._resolve(path_or_url)
-        answer = self._client.get(self._base, url, self._token, self.deadline)
-        self._bytes += len(answer.body)
-        if self._bytes > MAX_CALL_BYTES:
-            raise FinalFhirError(TOO_MUCH)
+        answer = self._count(self._client.get(self._base, url, self._token, self.deadline))
         return answer.body if answer.url == url else _as_merged(answer.body, url)
+
+    def search(self, query: str) -> bytes:
+        """The first page of a search (``Type?name=value``). Raises FhirReadError."""
+        posted = f"{query.partition('?')[0]}/_search"
+        if not self._post_search or self._was_refused(posted):
+            return self.read(query)
+        try:
+            return self._count(self._client.post_search(self._base, query, self._token, self.deadline)).body
+        except FinalFhirError as error:
+            if error.cause not in POST_REFUSED:
+                raise
+            self.note_refused(posted)
+            return self.read(query)
 
     def offers(self, resource: str) -> bool:
         """Whether the server is not known to lack this type (P-03)."""
         return self._capability is None or self._capability.offers(resource)
 
-    def takes(self, resource: str, query: str) -> bool:
-        """Whether the server is not known to refuse a parameter of this search."""
-        if self._capabilities is not None and self._capabilities.was_refused(self._base, resource):
-            return False
-        return self._capability is None or self._capability.knows(resource, query)
+    def searches(self, queries: Iterable[Query]) -> tuple[Query, ...]:
+        """The queries; in place of those that the server is known to refuse the plain one, once."""
+        return tuple(dict.fromkeys(query if self._takes(query) else query.as_plain for query in queries))
 
-    def note_refused(self, resource: str) -> None:
-        """The server refused a parameter: the next call need not try."""
+    def note_refused(self, asked: str) -> None:
+        """The server refused a way of searching: the next call need not try."""
         if self._capabilities is not None:
-            self._capabilities.note_refused(self._base, resource)
+            self._capabilities.note_refused(self._base, asked)
+
+    def _takes(self, query: Query) -> bool:
+        if query.plain is None:
+            return True
+        if self._was_refused(query.resource):
+            return False
+        return self._capability is None or self._capability.knows(query.resource, query.path)
+
+    def _was_refused(self, asked: str) -> bool:
+        return self._capabilities is not None and self._capabilities.was_refused(self._base, asked)
+
+    def _count(self, answer: Answer) -> Answer:
+        self._bytes += len(answer.body)
+        if self._bytes > MAX_CALL_BYTES:
+            raise FinalFhirError(TOO_MUCH)
+        return answer
 
     def _resolve(self, path_or_url: str) -> str:
         for alias in self._aliases:
@@ -138,16 +165,15 @@ class Strand:
         path, plain = self._query
         if plain is None:
             return self._access.read(path)
-        resource = path.partition("?")[0]
-        if not self._access.takes(resource, path):
-            return self._access.read(plain)
         try:
-            return self._access.read(path)
+            return self._access.search(path)
         except FinalFhirError as error:
-            if error.cause != BAD_REQUEST:
+            if error.cause != BAD_REQUEST or path == plain:
                 raise
-            self._access.note_refused(resource)
-            return self._access.read(plain)
+            page = self._access.search(plain)
+            # Only now is it known to be the parameters, and not this one chart.
+            self._access.note_refused(self._query.resource)
+            return page
 
     def _cut_off(self, cause: str) -> Verdict:
         if self._has_some:

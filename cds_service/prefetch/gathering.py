@@ -19,7 +19,7 @@ from cds_service.fhir.resources import OperationOutcome
 from cds_service.prefetch.access import Call
 from cds_service.prefetch.fetching import FhirAccess, Strand
 from cds_service.prefetch.pages import Page, is_null, next_page, resource_type
-from cds_service.prefetch.plan import PrefetchPlan
+from cds_service.prefetch.plan import PrefetchPlan, Query
 from cds_service.prefetch.scopes import Grant
 from cds_service.record import SourceName, SourceState
 
@@ -111,7 +111,7 @@ class Gathering:
         if following is None:
             return
         if isinstance(call.access, FhirAccess):
-            self.strands = tuple(Strand(call.access, query, following.url) for query in self._queries()[:1])
+            self.strands = tuple(Strand(call.access, query, following.url) for query in self._searches(call.access)[:1])
         else:
             self.worsen(MORE_PAGES)
 
@@ -130,9 +130,12 @@ class Gathering:
             self._verdicts.append(Verdict(SourceState.NOT_OFFERED, gap))
             return
         self.origin = "fetch"
-        self.strands = tuple(Strand(server, query) for query in self._queries())
+        self.strands = tuple(Strand(server, query) for query in self._searches(server))
         if granted is Grant.PART:
             self.worsen(SCOPE_IS_PART)
+
+    def _searches(self, server: FhirAccess) -> tuple[Query, ...]:
+        return server.searches(self._queries())
 
     def _known_gap(self, server: FhirAccess, resource: str, granted: Grant, call: Call) -> str | None:
         """Why this source need not even be asked for (P-03)."""

@@ -26,7 +26,7 @@ DATE_PARAMETERS: Mapping[SourceName, str] = {
     "appointments": "date",
 }
 PAGE_SIZE = 1_000  # servers with smaller pages answer with smaller pages
-_CODES_BYTES = 1_500  # leaves room for a patient id of 255 characters and the rest under 1,900 bytes (P-09)
+_CODES_BYTES = 1_400  # leaves room for a FHIR base of 150 and a patient id of 255 under 1,900 bytes (P-09, P-12)
 _PATIENT_TOKEN = "{{context.patientId}}"  # noqa: S105 - a template's token, no secret
 
 
@@ -51,6 +51,16 @@ class Query(NamedTuple):
 
     path: str
     plain: str | None = None
+
+    @property
+    def resource(self) -> str:
+        """The type that is searched."""
+        return self.path.partition("?")[0]
+
+    @property
+    def as_plain(self) -> Query:
+        """The plain search alone; a read stays as it is."""
+        return self if self.plain is None else Query(self.plain, self.plain)
 
 
 class PrefetchPlan(msgspec.Struct, frozen=True):

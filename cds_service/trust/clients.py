@@ -53,10 +53,14 @@ class _Server(_Written, frozen=True, kw_only=True):
 
 
 class FhirServer(_Server, frozen=True, kw_only=True):
-    """A FHIR base URL that may be read for a client; ``aliases`` are other spellings of it (P-08)."""
+    """A FHIR base URL that may be read for a client; ``aliases`` are other spellings of it (P-08).
+
+    ``post_search``: it is searched by POST, so that no patient's id stands in the addresses of searches (P-09).
+    """
 
     base: str
     aliases: tuple[str, ...] = ()
+    post_search: bool = False
 
     @property
     def url(self) -> str:
@@ -118,6 +122,7 @@ class CdsClient(_Written, frozen=True, kw_only=True):
             aliases=server.aliases if server else (),
             accepted_gaps=self.accepted_gaps,
             retry_failed_prefetch=self.retry_failed_prefetch,
+            post_search=server is not None and server.post_search,
         )
 
 

@@ -113,3 +113,14 @@ def test_p03_what_a_client_is_known_not_to_offer_is_not_asked(
     sources = {source["name"]: source["state"] for source in body["extension"][EXTENSION]["sources"]}
     assert sources["appointments"] == "not-offered"
     assert fhir.asked("Appointment") == []
+
+
+def test_p09_searches_are_posted_where_that_is_agreed(
+    settings: Settings, ehr: Ehr, fhir: FhirServer, patient: FixturePatient, tmp_path: Path
+) -> None:
+    """The same card; no patient's id stands in the address of any search."""
+    agreed = entry(fhir, "anonymous_fhir = true").replace(" }]", ", post_search = true }]")
+    client = client_for(settings, write_clients(tmp_path, ehr, agreed))
+    status, body = answer(client, ehr, patient, fhirServer=fhir.base)
+    assert (status, body["cards"][0]["indicator"]) == (200, "warning")
+    assert [seen.target for seen in fhir.seen if patient.id in seen.target] == [f"/fhir/Patient/{patient.id}"]

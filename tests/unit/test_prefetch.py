@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from cds_service.cds_hooks.request import HookRequest, parse_hook_request
@@ -866,6 +867,30 @@ class TestLearned:
         dated = ["date" in seen.query for seen in server.asked("Procedure")]
         assert dated == [True, False, False]
 
+    def test_one_chart_that_is_refused_costs_no_other(
+        self, client: FhirClient, server: FhirServer, capabilities: Capabilities
+    ) -> None:
+        """When the plain search is refused as well, it was not the parameters."""
+        server.faults["Procedure"] = Fault(status=400, times=2)
+        for _ in range(2):
+            payloads = completed(
+                client, a_request(server, prefetch=all_null(procedures=...)), capabilities=capabilities
+            )
+        assert payloads["procedures"].state is SourceState.COMPLETE
+        assert ["date" in seen.query for seen in server.asked("Procedure")] == [True, False, True]
+
+    def test_a_plain_search_is_sent_once(
+        self, client: FhirClient, server: FhirServer, capabilities: Capabilities
+    ) -> None:
+        """However many lists of codes it stands for."""
+        plan = prefetch_plan(msgspec.structs.replace(READS, undated_codes=READS.observation_codes[:1]))
+        assert len(plan.queries("observations", "p1", AS_OF)) > 1
+        self.learn(capabilities, server, Observation=["patient"])
+        request = a_request(server, prefetch=all_null(observations=...))
+        payloads = completed(client, request, plan=plan, capabilities=capabilities)
+        assert payloads["observations"].state is SourceState.COMPLETE
+        assert [seen.query for seen in server.asked("Observation")] == [{"patient": "p1"}]
+
     def test_the_first_call_does_not_wait_for_what_a_server_says(
         self, client: FhirClient, server: FhirServer, capabilities: Capabilities
     ) -> None:
@@ -875,11 +900,77 @@ class TestLearned:
         assert time.monotonic() - started < 2
 
 
-def test_p09_no_query_is_longer_than_1900_bytes() -> None:
-    """For the longest patient id (P-12) and all codes that the rules read, and for ten times as many."""
+class TestSearchByPost:
+    """P-09: only where it was agreed; what refuses it is asked by GET from then on."""
+
+    TERMS = FetchTerms(anonymous=True, post_search=True)
+
+    @pytest.fixture
+    def capabilities(self, client: FhirClient) -> Capabilities:
+        return Capabilities(client)
+
+    def completed(self, client: FhirClient, server: FhirServer, capabilities: Capabilities) -> SourcePayload:
+        request = a_request(server, prefetch=all_null(conditions=...))
+        return completed(client, request, terms=self.TERMS, capabilities=capabilities)["conditions"]
+
+    def test_nobody_is_posted_to_unasked(self, client: FhirClient, server: FhirServer) -> None:
+        completed(client, a_request(server))
+        assert all(seen.form is None for seen in server.seen)
+
+    def test_no_patient_stands_in_an_address(
+        self, client: FhirClient, server: FhirServer, capabilities: Capabilities
+    ) -> None:
+        payload = self.completed(client, server, capabilities)
+        assert (payload.state, ids_in(payload)) == (COMPLETE, ["c1"])
+        (posted,) = server.asked("Condition")
+        assert posted.target == "/fhir/Condition/_search"
+        assert posted.query == {"patient": "p1", "_count": "1000"}
+        assert posted.headers["Authorization"] == "Bearer canary-token"
+
+    def test_the_pages_that_follow_are_fetched(
+        self, client: FhirClient, server: FhirServer, capabilities: Capabilities
+    ) -> None:
+        server.put(resource("Condition", "c2"))
+        server.page_size = 1
+        assert ids_in(self.completed(client, server, capabilities)) == ["c1", "c2"]
+
+    @pytest.mark.parametrize("status", [400, 403, 404, 405, 415])
+    def test_what_refuses_it_is_asked_by_get_from_then_on(
+        self, client: FhirClient, server: FhirServer, capabilities: Capabilities, status: int
+    ) -> None:
+        server.faults["POST"] = Fault(status=status)
+        for _ in range(2):
+            assert ids_in(self.completed(client, server, capabilities)) == ["c1"]
+        assert [seen.form is not None for seen in server.asked("Condition")] == [True, False, False]
+
+    def test_a_form_is_not_sent_on(self, client: FhirClient, server: FhirServer, capabilities: Capabilities) -> None:
+        server.faults["POST"] = Fault(status=307, headers={"Location": f"{server.base}/elsewhere"})
+        assert ids_in(self.completed(client, server, capabilities)) == ["c1"]
+        assert server.asked("elsewhere") == []
+
+    def test_another_refusal_stands(self, client: FhirClient, server: FhirServer, capabilities: Capabilities) -> None:
+        server.faults["POST"] = Fault(status=401)
+        assert self.completed(client, server, capabilities).state is FAILED
+        assert len(server.asked("Condition")) == 1
+
+    def test_a_refused_parameter_is_left_out(
+        self, client: FhirClient, server: FhirServer, capabilities: Capabilities
+    ) -> None:
+        server.lacks = frozenset({"_count"})
+        assert ids_in(self.completed(client, server, capabilities)) == ["c1"]
+
+
+LONG_BASE = "https://fhir.example.org/" + "x" * 125
+
+
+@pytest.mark.parametrize("codes", ["of the rules", "a thousand"])
+def test_p09_no_address_is_longer_than_1900_bytes(codes: str) -> None:
+    """With a long FHIR base and the longest patient id (P-12)."""
     settings = Settings()
     reads = reads_of(load_rule_pack(settings.rules_dir, settings.today()))
-    many = tuple(f"http://loinc.org|{number}-0" for number in range(10_000, 11_000))
-    for plan in (prefetch_plan(reads), prefetch_plan(Reads(observation_codes=many))):
-        queries = [query.path for name in plan.reads.sources for query in plan.queries(name, "x" * 255, AS_OF)]
-        assert max(map(len, queries)) <= 1900
+    if codes == "a thousand":
+        many = tuple(f"http://loinc.org|{number}-0" for number in range(10_000, 11_000))
+        reads = msgspec.structs.replace(reads, observation_codes=many, undated_codes=many[:500])
+    plan = prefetch_plan(reads)
+    queries = [query.path for name in plan.reads.sources for query in plan.queries(name, "x" * 255, AS_OF)]
+    assert max(len(f"{LONG_BASE}/{query}".encode()) for query in queries) <= 1900

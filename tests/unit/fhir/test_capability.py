@@ -116,6 +116,28 @@ def test_after_an_hour_it_is_learned_anew(
     until(lambda: len(server.asked("metadata")) > 1)
 
 
+def test_what_can_no_longer_be_learned_is_forgotten(
+    capabilities: Capabilities, server: FhirServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A type that was absent once must not be absent for ever."""
+    capabilities.of(server.base)
+    until(lambda: capabilities.of(server.base))
+    server.faults["metadata"] = Fault(status=403)
+    monkeypatch.setattr(module, "KEPT_SECONDS", 0.0)
+    until(lambda: capabilities.of(server.base) is None)
+
+
+def test_no_more_servers_are_remembered_than_a_bound(
+    capabilities: Capabilities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SERVERS_KEPT", 2)
+    for number in range(3):
+        capabilities.note_refused(f"http://127.0.0.1/{number}", "Procedure")
+    remembered = [capabilities.was_refused(f"http://127.0.0.1/{number}", "Procedure") for number in (2, 1)]
+    assert remembered == [True, True]
+    assert not capabilities.was_refused("http://127.0.0.1/0", "Procedure")
+
+
 def test_a_refused_parameter_is_remembered_for_its_type_and_server(
     capabilities: Capabilities, server: FhirServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
