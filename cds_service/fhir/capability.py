@@ -11,12 +11,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from cds_service.errors import FhirReadError
+from cds_service.errors import FhirReadError, TemporaryFhirError
 from cds_service.fhir.client import FhirClient
 
 METADATA = "metadata"
 KEPT_SECONDS = 3600.0
 READ_SECONDS = 2.0
+AGAIN_SECONDS = 60.0  # a HAPI that has just started took 2.0 s for its first answer
 _SERVERS_KEPT = 256
 
 
@@ -130,7 +131,9 @@ class Capabilities:
         try:
             # Without the token of the call: a CapabilityStatement is for everybody, a token for one chart (C38).
             answer = self._client.get(base, METADATA, None, time.monotonic() + READ_SECONDS)
-        except FhirReadError:
+        except FhirReadError as error:
             learned.capability = None  # what was true an hour ago need not be true for ever
+            if isinstance(error, TemporaryFhirError):
+                learned.asked_at += AGAIN_SECONDS - KEPT_SECONDS
             return
         learned.capability = read_capability(answer.body)

@@ -127,6 +127,19 @@ def test_what_can_no_longer_be_learned_is_forgotten(
     until(lambda: capabilities.of(server.base) is None)
 
 
+def test_a_server_that_was_too_slow_is_asked_again_soon(
+    capabilities: Capabilities, server: FhirServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real HAPI that has just started takes two seconds for its first answer."""
+    monkeypatch.setattr(module, "READ_SECONDS", 0.1)
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
+    server.faults["metadata"] = Fault(body=json.dumps(STATEMENT).encode(), delay=0.5, times=1)
+    assert capabilities.of(server.base) is None
+    until(lambda: server.asked("metadata"))
+    server.faults["metadata"] = Fault(body=json.dumps(STATEMENT).encode())
+    until(lambda: capabilities.of(server.base))
+
+
 def test_no_more_servers_are_remembered_than_a_bound(
     capabilities: Capabilities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
