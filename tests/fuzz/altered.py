@@ -73,18 +73,22 @@ def _alter(root: Json, draw: Random) -> None:
     parent, key = _somewhere(root, draw)
     match draw.randrange(6):
         case 0:
-            parent[key] = draw.choice(_ODD)
+            parent[key] = _odd(draw)
         case 1:
             del parent[key]
         case 2 if isinstance(parent, list):
             parent.insert(draw.randrange(len(parent) + 1), copy.deepcopy(parent[key]))
         case 3 if isinstance(parent[key], str):
             text = parent[key]
-            parent[key] = text[: draw.randrange(len(text) + 1)] + str(draw.choice(_ODD))
+            parent[key] = text[: draw.randrange(len(text) + 1)] + str(_odd(draw))
         case 4 if isinstance(parent, dict):
-            parent[draw.choice(_KEYS)] = draw.choice(_ODD)
+            parent[draw.choice(_KEYS)] = _odd(draw)
         case _:
             parent[key] = draw.choice([[parent[key]], {"value": parent[key]}, str(parent[key])])
+
+
+def _odd(draw: Random) -> Any:
+    return copy.deepcopy(draw.choice(_ODD))
 
 
 def _somewhere(root: Json, draw: Random) -> tuple[Any, Any]:
