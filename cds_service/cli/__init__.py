@@ -87,7 +87,7 @@ def check_rules(rules: Path | None) -> None:
 @click.option("--patient", default=None, help="The id of a patient with a long chart.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: findings and prefetch templates.")
 def doctor(fhir_base: str, token_file: Path | None, patient: str | None, as_json: bool) -> None:
-    """Examine a FHIR server. Ends with 1 when something that is needed fails."""
+    """Examine a FHIR server. Ends with 0 when nothing failed, 1 when something did, 2 when it could not begin."""
     sys.exit(examining.examine(fhir_base, token_file, patient, as_json=as_json))
 
 

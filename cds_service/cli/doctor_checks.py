@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-
-from cds_service.errors import FhirReadError
+from cds_service.cds_hooks.request import is_fhir_id
+from cds_service.cli.doctor_codes import CodeSystems, decoded, resources_in
+from cds_service.cli.doctor_finding import Finding, Verdict, advice_on, plainly
+from cds_service.coding import Vocabulary
+from cds_service.errors import DataNotAvailable, FhirReadError
 from cds_service.fhir.capability import METADATA, Capability, read_capability
-from cds_service.fhir.client import Answer, FhirClient
+from cds_service.fhir.client import BAD_REQUEST, NOT_FOUND, POST_REFUSED, FhirClient
+from cds_service.fhir.reader import NO_KNOWN_CODE_SYSTEM, SourcePayload, read_record
 from cds_service.fhir.reading.kinds import RESOURCES
-from cds_service.prefetch.pages import medications_in, next_page
-from cds_service.prefetch.plan import PrefetchPlan
-from cds_service.record import SourceName
+from cds_service.prefetch.fetching import PAGE_LOOP, FhirAccess
+from cds_service.prefetch.pages import MEDICATION, medications_in, next_page, resource_type
+from cds_service.prefetch.plan import PrefetchPlan, Query
+from cds_service.record import Source, SourceName, SourceState
 
 SECONDS = 20.0  # for one request: a server that is this slow is told so, not given up
 SLOW_MS = 1000  # of the 1.8 s that a call has (P-10)
@@ -26,74 +29,90 @@ SKEW_SECONDS = 60  # P-31
 FAR_SKEW_SECONDS = 300
 MEDICATIONS_TRIED = 5
 REQUIRED: frozenset[SourceName] = frozenset({"patient", "conditions"})
-
-_WHAT = ("code", "medicationCodeableConcept")
-
-Verdict = Literal["pass", "warn", "fail", "skipped"]
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One line of the report. ``advice`` says what to do, unless it passed. Never holds anything of a patient."""
-
-    check: str
-    verdict: Verdict
-    found: str
-    advice: str = ""
-    milliseconds: float | None = None
+NEEDS_A_PATIENT = ("searches", "paging", "Medication", "codes")
+# What a server answers that lets nobody look for patients without their names.
+_NO_SEARCH = POST_REFUSED | {"refused"}
 
 
 class _Read(NamedTuple):
-    answer: Answer | None
+    body: bytes | None
     cause: str
     milliseconds: float
 
 
 class Doctor:
-    """Examines one FHIR base. ``findings`` come one after another, so that progress can be shown."""
+    """Examines one FHIR base. ``findings`` come one after another, so that progress can be shown.
 
-    def __init__(self, client: FhirClient, plan: PrefetchPlan, base: str, token: str | None) -> None:
+    ``not_offered`` grows with them (P-03).
+    """
+
+    def __init__(  # noqa: PLR0913 - what is examined, with what, and what it is judged by
+        self,
+        client: FhirClient,
+        plan: PrefetchPlan,
+        base: str,
+        token: str | None,
+        *,
+        vocabulary: Vocabulary,
+        code_systems: CodeSystems,
+    ) -> None:
+        self.not_offered: set[SourceName] = set()
         self._client = client
         self._plan = plan
-        self._base = base.rstrip("/")
+        self._base = base
         self._token = token
-        self._pages: dict[SourceName, bytes] = {}
+        self._vocabulary = vocabulary
+        self._code_systems = code_systems
+        self._pages: dict[SourceName, tuple[bytes, ...]] = {}
         self._date: str | None = None
+        self._now = datetime.now(UTC)
 
-    def findings(self, patient_id: str | None, known_systems: Mapping[str, str]) -> Iterator[Finding]:
-        """All checks. ``known_systems``: code systems that the rules use, by every spelling."""
+    def findings(self, patient_id: str | None) -> Iterator[Finding]:
+        """All checks, for this patient or the first that the server finds."""
         capability, finding = self._metadata()
         yield finding
-        if capability is None and finding.verdict == "fail":
+        if finding.verdict == "fail":
+            yield Finding("all else", "skipped", "not looked at", "mend the above first")
             return
         yield from self._capability(capability)
         yield self._clock()
         patient_id, finding = self._patient(patient_id)
         yield finding
         if patient_id is None:
+            advice = "name a patient that can be read with --patient"
+            yield from (Finding(check, "skipped", "not checked without a patient", advice) for check in NEEDS_A_PATIENT)
             return
         for name in self._plan.reads.sources[1:]:
             yield self._search(name, patient_id)
+        yield self._post_search(patient_id)
         yield self._paging()
         yield self._medications()
-        yield from self._code_systems(known_systems)
+        for pages in self._pages.values():
+            self._code_systems.count(resource for page in pages for resource in resources_in(page))
+        yield from self._code_systems.findings()
 
     def _read(self, path_or_url: str) -> _Read:
         started = time.monotonic()
+        access = FhirAccess(self._client, self._base, self._token, started + SECONDS)
         try:
-            answer = self._client.get(self._base, path_or_url, self._token, started + SECONDS)
+            body, cause = access.read(path_or_url), ""
         except FhirReadError as error:
-            return _Read(None, error.cause, (time.monotonic() - started) * 1000)
-        return _Read(answer, "", (time.monotonic() - started) * 1000)
+            body, cause = None, error.cause
+        return _Read(body, cause, (time.monotonic() - started) * 1000)
 
     def _metadata(self) -> tuple[Capability | None, Finding]:
-        answer, cause, spent = self._read(METADATA)
-        if answer is None:
+        started = time.monotonic()
+        try:
+            answer = self._client.get(self._base, METADATA, self._token, started + SECONDS)
+        except FhirReadError as error:
             advice = {
                 "server-not-allowed": "use https, or http on this machine",
                 "tls": "its certificate is not trusted here: install the authority's",
-                "not-fhir": "this is no FHIR base, or a login page stands before it",
-            }.get(cause, "check the address; it must be the FHIR base, without a path behind it")
-            return None, Finding("reachable", "fail", f"metadata cannot be read: {cause}", advice, spent)
+                "not-fhir": "this is no FHIR base, or a login page stands before it, or it sends no JSON",
+                "unauthorized": advice_on("unauthorized"),
+            }.get(error.cause, "check the address; it must be the FHIR base, without a path behind it")
+            return None, Finding("reachable", "fail", f"metadata cannot be read: {error.cause}", advice)
+        spent = (time.monotonic() - started) * 1000
         self._date = answer.date
         capability = read_capability(answer.body)
         if capability is None:
@@ -104,37 +123,42 @@ class Doctor:
     def _capability(self, capability: Capability | None) -> Iterator[Finding]:
         if capability is None:
             return
-        version = capability.fhir_version
-        if version.startswith("4.0"):
+        version = plainly(capability.fhir_version) if capability.fhir_version else "not said"
+        if version.startswith("4.0."):
             yield Finding("FHIR version", "pass", version)
         else:
-            yield Finding("FHIR version", "fail", version or "not said", "R4 (4.0.1) is needed (C41)")
-        absent = [kind.__name__ for kind in RESOURCES.values() if not capability.offers(kind.__name__)]
-        if {"Patient", "Condition"} & set(absent):
-            yield Finding("types", "fail", f"not offered: {', '.join(absent)}", "Patient and Condition are required")
+            yield Finding("FHIR version", "fail", version, "R4 (4.0.1) is needed")
+        self.not_offered |= {
+            name for name in self._plan.reads.sources if not capability.offers(RESOURCES[name].__name__)
+        }
+        absent = ", ".join(RESOURCES[name].__name__ for name in self._plan.reads.sources if name in self.not_offered)
+        if REQUIRED & self.not_offered:
+            yield Finding("types", "fail", f"not listed: {absent}", "Patient and Condition are required")
         elif absent:
             advice = "rules that read only these stay unknown; list them as `accepted_gaps`"
-            yield Finding("types", "warn", f"not offered: {', '.join(absent)}", advice)
+            yield Finding("types", "warn", f"not listed: {absent}", advice)
         else:
             yield Finding("types", "pass", "all that the rules read")
-        today = datetime.now(UTC)
-        lacking = sorted(
-            kind.__name__
-            for name, kind in RESOURCES.items()
-            if capability.offers(kind.__name__)
-            and not all(capability.knows(kind.__name__, q.path) for q in self._plan.queries(name, "x", today))
-        )
-        if lacking:
-            advice = "these are searched by patient alone, which reads more"
-            yield Finding("parameters", "warn", f"lacking for {', '.join(lacking)}", advice)
-        else:
-            yield Finding("parameters", "pass", "all that our searches use")
+        yield self._parameters(capability)
+
+    def _parameters(self, capability: Capability) -> Finding:
+        lacking = [
+            RESOURCES[name].__name__
+            for name in self._plan.reads.sources
+            if not all(
+                capability.knows(query.resource, query.path) for query in self._plan.queries(name, "x", self._now)
+            )
+        ]
+        if not lacking:
+            return Finding("parameters", "pass", "all that our searches use")
+        advice = "these are searched by patient alone, which reads more"
+        return Finding("parameters", "warn", f"lacking for {', '.join(lacking)}", advice)
 
     def _clock(self) -> Finding:
         try:
             skew = abs((parsedate_to_datetime(self._date or "") - datetime.now(UTC)).total_seconds())
         except (TypeError, ValueError):
-            return Finding("clock", "skipped", "the server sends no Date")
+            return Finding("clock", "skipped", "the server sends no Date", "compare both clocks by hand")
         said = f"{skew:.0f} s apart"
         if skew <= SKEW_SECONDS:
             return Finding("clock", "pass", said)
@@ -142,106 +166,123 @@ class Doctor:
         return Finding("clock", verdict, said, "set both clocks: tokens are refused and windows of hours go wrong")
 
     def _patient(self, patient_id: str | None) -> tuple[str | None, Finding]:
-        asked = f"Patient/{patient_id}" if patient_id else "Patient?_count=1"
-        answer, cause, spent = self._read(asked)
-        if answer is None:
-            advice = "name one with --patient, and check the token's scope" if not patient_id else "check id and scope"
+        """The patient to search for: read as in a call, so that its id is known to be good."""
+        if patient_id is None:
+            patient_id, finding = self._somebody()
+            if patient_id is None:
+                return None, finding
+        body, cause, spent = self._read(f"Patient/{patient_id}")
+        if body is None:
+            advice = "check the id and the token's scope"
             return None, Finding("Patient", "fail", f"cannot be read: {cause}", advice, spent)
-        if patient_id:
-            return patient_id, Finding("Patient", "pass", "read by id", "", spent)
-        found = [r["id"] for r in _resources(answer.body) if r.get("resourceType") == "Patient" and "id" in r]
-        if not found:
-            advice = "name one with --patient; the searches below need a patient"
-            return None, Finding("Patient", "warn", "the search found nobody", advice, spent)
-        return str(found[0]), Finding("Patient", "pass", "the first that a search finds", "", spent)
+        self._pages["patient"] = (body,)
+        try:
+            source = self._as_in_a_call("patient", patient_id)
+        except DataNotAvailable:
+            return None, Finding("Patient", "fail", "another patient came", "the server must answer for the id", spent)
+        if source.state is not SourceState.COMPLETE:
+            cause = source.cause or source.state
+            return None, Finding("Patient", "fail", f"cannot be used: {cause}", advice_on(cause), spent)
+        return patient_id, Finding("Patient", "pass", "read by id", "", spent)
+
+    def _somebody(self) -> tuple[str | None, Finding]:
+        advice = "name one with --patient"
+        body, cause, spent = self._read("Patient?_count=1")
+        if body is None:
+            verdict: Verdict = "warn" if cause in _NO_SEARCH else "fail"
+            return None, Finding("Patient", verdict, f"none can be looked for: {cause}", advice, spent)
+        ids = (str(found.get("id")) for found in resources_in(body) if found.get("resourceType") == "Patient")
+        patient_id = next(filter(is_fhir_id, ids), None)
+        return patient_id, Finding("Patient", "warn", "the search found nobody", advice, spent)
 
     def _search(self, name: SourceName, patient_id: str) -> Finding:
-        """The first of our searches for a source, and plainly when the server refuses it."""
-        query = self._plan.queries(name, patient_id, datetime.now(UTC))[0]
-        answer, cause, spent = self._read(query.path)
-        refused = cause == "bad-request" and query.plain is not None
-        if refused and query.plain is not None:
-            answer, cause, spent = self._read(query.plain)
+        """All our searches for a source, each plainly when the server refuses it, and what a call makes of them."""
         check = f"search {RESOURCES[name].__name__}"
-        if answer is None:
-            verdict: Verdict = "fail" if name in REQUIRED or cause != "not-found" else "warn"
-            return Finding(check, verdict, cause, _advice_on(cause), spent)
-        self._pages[name] = answer.body
-        found = f"{len(_resources(answer.body))} on the first page"
-        if refused:
+        queries = self._plan.queries(name, patient_id, self._now)
+        searched = [self._first_page(query) for query in queries]
+        spent = max(read.milliseconds for read, _ in searched)
+        unread = next((read.cause for read, _ in searched if read.body is None), None)
+        if unread is not None:
+            return self._not_read(check, name, unread, spent)
+        self._pages[name] = tuple(read.body for read, _ in searched if read.body is not None)
+        found = f"{sum(len(resources_in(page)) for page in self._pages[name])} on the first page"
+        source = self._as_in_a_call(name, patient_id)
+        # Whether the codes are known is a question of its own, below.
+        if source.state is not SourceState.COMPLETE and source.cause != NO_KNOWN_CODE_SYSTEM.cause:
+            cause = source.cause or source.state
+            failed: Verdict = "fail" if source.state is SourceState.FAILED else "warn"
+            return Finding(check, failed, f"{found}: {cause}", advice_on(cause), spent)
+        if name in self.not_offered:
+            advice = "have its CapabilityStatement list it: what is not listed is not asked for"
+            return Finding(check, "warn", f"{found}, though not listed", advice, spent)
+        if any(is_plain for _, is_plain in searched):
             return Finding(check, "warn", f"{found}, by patient alone", "a parameter was refused (400)", spent)
         if spent > SLOW_MS:
             return Finding(check, "warn", found, "slow: a call has 1.8 s for all; index it or prefetch it", spent)
         return Finding(check, "pass", found, "", spent)
 
+    def _first_page(self, query: Query) -> tuple[_Read, bool]:
+        """What came, and whether it was asked for plainly."""
+        read = self._read(query.path)
+        if read.cause == BAD_REQUEST and query.plain is not None:
+            return self._read(query.plain), True
+        return read, False
+
+    def _not_read(self, check: str, name: SourceName, cause: str, spent: float) -> Finding:
+        is_gap = cause == NOT_FOUND or name in self.not_offered
+        if is_gap:
+            self.not_offered.add(name)
+        verdict: Verdict = "warn" if is_gap and name not in REQUIRED else "fail"
+        return Finding(check, verdict, cause, advice_on(cause), spent)
+
+    def _as_in_a_call(self, name: SourceName, patient_id: str) -> Source:
+        """What the reader says of the pages of a source."""
+        payload = SourcePayload(name, "fetch", SourceState.COMPLETE, self._pages[name])
+        record = read_record((payload,), patient_id, vocabulary=self._vocabulary, as_of=self._now)
+        return record.sources[name]
+
+    def _post_search(self, patient_id: str) -> Finding:
+        query = self._plan.queries("conditions", patient_id, self._now)[0]
+        started = time.monotonic()
+        try:
+            self._client.post_search(self._base, query.plain or query.path, self._token, started + SECONDS)
+        except FhirReadError as error:
+            if error.cause in POST_REFUSED:
+                return Finding("search by POST", "pass", f"not taken ({error.cause}): GET is used")
+            return Finding("search by POST", "warn", error.cause, "leave `post_search` off: GET is used")
+        spent = (time.monotonic() - started) * 1000
+        return Finding("search by POST", "pass", "taken: `post_search` may be set for it", "", spent)
+
     def _paging(self) -> Finding:
-        for page in self._pages.values():
+        for page in (page for pages in self._pages.values() for page in pages):
             following = next_page(page)
             if following is None:
                 continue
-            answer, cause, spent = self._read(following.url)
-            if answer is None:
-                return Finding("paging", "fail", f"the next page cannot be read: {cause}", _advice_on(cause), spent)
+            body, cause, spent = self._read(following.url)
+            further = next_page(body) if body is not None else None
+            if body is not None and resource_type(body) != "Bundle":
+                cause = "wrong-resource-type"
+            elif further is not None and further.url == following.url:
+                cause = PAGE_LOOP
+            if cause:
+                return Finding("paging", "fail", f"the next page cannot be read: {cause}", advice_on(cause), spent)
             size = following.entries
             if size < FAST_PAGES:
                 advice = "long charts need many requests: allow larger pages, or prefetch"
                 return Finding("paging", "warn", f"{size} entries to a page whatever is asked", advice, spent)
             return Finding("paging", "pass", f"{size} entries to a page", "", spent)
-        return Finding("paging", "skipped", "this patient's chart fits into one page; try one with a long chart")
+        return Finding("paging", "skipped", "this patient's chart fits into one page", "try one with a long chart")
 
     def _medications(self) -> Finding:
-        wanted = medications_in(self._pages.values())
-        missing = sorted(wanted.wanted)[:MEDICATIONS_TRIED]
-        if not missing:
-            return Finding("Medication", "skipped", "no reference to one in this chart")
-        read = sum(self._read(reference).answer is not None for reference in missing)
-        said = f"{read} of {len(missing)} references read"
+        found = medications_in(page for pages in self._pages.values() for page in pages)
+        wanted = sorted(found.wanted)[:MEDICATIONS_TRIED]
+        if not wanted:
+            return Finding("Medication", "skipped", "no reference to one in this chart", "try a chart that has one")
+        bodies = [read.body for read in map(self._read, wanted) if read.body is not None]
+        medications = [drug for drug in map(decoded, bodies) if drug.get("resourceType") == MEDICATION]
+        self._code_systems.count(medications)
+        said = f"{len(medications)} of {len(wanted)} references read"
+        if len(medications) == len(wanted):
+            return Finding("Medication", "pass", said)
         advice = "give the token Medication.read: without it a drug is known by its display only"
-        return Finding("Medication", "pass" if read == len(missing) else "warn", said, advice)
-
-    def _code_systems(self, known_systems: Mapping[str, str]) -> Iterator[Finding]:
-        """How many codings of each system stand in the chart, and whether the rules know the system."""
-        counted: Counter[str] = Counter()
-        for page in self._pages.values():
-            for resource in _resources(page):
-                counted.update(_systems(resource))
-        for system, number in counted.most_common(20):
-            known = known_systems.get(system)
-            found = f"{number} codings"
-            if known:
-                yield Finding(f"codes: {known}", "pass", found)
-            else:
-                yield Finding(f"codes: {system}", "skipped", f"{found}; not a system that the rules use")
-        if counted and not any(system in known_systems for system in counted):
-            advice = "the rules know SNOMED CT, LOINC, RxNorm and ICD-10-CM: map the local codes"
-            yield Finding("codes", "fail", "no coding of a known system", advice)
-
-
-def _advice_on(cause: str) -> str:
-    return {
-        "unauthorized": "the token is not accepted or has expired",
-        "forbidden": "the token's scope lacks this type",
-        "not-found": "not offered: list it as an accepted gap",
-        "timeout": f"no answer within {SECONDS:.0f} s: prefetch it",
-        "other-server": "its link leads to another address: list that as an `alias`",
-        "gone": "the link expires at once",
-    }.get(cause, "look into the server's log")
-
-
-def _resources(page: bytes) -> list[dict[str, Any]]:
-    try:
-        bundle = msgspec.json.decode(page)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return []
-    entries = bundle.get("entry") if isinstance(bundle, dict) else None
-    found = [entry.get("resource") for entry in entries or () if isinstance(entry, dict)]
-    return [resource for resource in found if isinstance(resource, dict)]
-
-
-def _systems(resource: dict[str, Any]) -> Iterator[str]:
-    """The system of every coding that says what a resource is about."""
-    for name in _WHAT:
-        concept = resource.get(name)
-        for coding in (concept.get("coding") or ()) if isinstance(concept, dict) else ():
-            if isinstance(coding, dict) and isinstance(coding.get("system"), str):
-                yield coding["system"]
+        return Finding("Medication", "warn", said, advice)

@@ -5,68 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from cds_service.cli import main
 from cds_service.cli.doctor import examine
 from cds_service.errors import SettingsError
-from tests.fhir_server import Fault, FhirServer
-
-SNOMED, LOCAL = "http://snomed.info/sct", "urn:oid:1.2.3"
-TYPES = {
-    "Patient": [],
-    "Condition": ["patient"],
-    "FamilyMemberHistory": ["patient"],
-    "MedicationStatement": ["patient"],
-    "MedicationRequest": ["patient"],
-    "MedicationDispense": ["patient"],
-    "MedicationAdministration": ["patient"],
-    "Observation": ["patient", "code", "date"],
-    "Procedure": ["patient", "date"],
-    "DiagnosticReport": ["patient", "date"],
-    "ServiceRequest": ["patient", "authored"],
-    "Encounter": ["patient", "date"],
-    "Appointment": ["patient", "date"],
-    "CarePlan": ["patient"],
-}
-Json = dict[str, Any]
-
-
-def statement(version: str = "4.0.1", **changes: list[str] | None) -> Fault:
-    """What the server says that it can; a type set to None is absent."""
-    types = {name: parameters for name, parameters in {**TYPES, **changes}.items() if parameters is not None}
-    resources = [{"type": name, "searchParam": [{"name": p} for p in known]} for name, known in types.items()]
-    written = {
-        "resourceType": "CapabilityStatement",
-        "fhirVersion": version,
-        "rest": [{"mode": "server", "resource": resources}],
-    }
-    return Fault(body=json.dumps(written).encode(), headers={"Date": "Fri, 27 Nov 2099 10:00:00 GMT"})
-
-
-def condition(system: str = SNOMED, number: int = 1) -> Json:
-    return {
-        "resourceType": "Condition",
-        "id": f"c{number}",
-        "subject": {"reference": "Patient/canary-id"},
-        "code": {"coding": [{"system": system, "code": "canary-code", "display": "canary-display"}]},
-    }
+from tests.doctor_server import a_page, condition, good_server, report, statement
+from tests.fhir_server import Fault, FhirServer, outcome
 
 
 @pytest.fixture
 def server() -> Iterator[FhirServer]:
-    with FhirServer([{"resourceType": "Patient", "id": "canary-id"}, condition()]) as running:
-        running.faults["metadata"] = statement()
+    with good_server() as running:
         yield running
-
-
-def report(
-    server: FhirServer, capsys: pytest.CaptureFixture[str], patient: str | None = "canary-id"
-) -> dict[str, Json]:
-    examine(server.base, None, patient, as_json=True)
-    findings = json.loads(capsys.readouterr().out)["findings"]
-    return {finding["check"]: finding for finding in findings}
 
 
 def test_a_good_server_passes(server: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,11 +26,40 @@ def test_a_good_server_passes(server: FhirServer, capsys: pytest.CaptureFixture[
     assert examine(server.base, None, "canary-id", as_json=True) == 0
     findings = json.loads(capsys.readouterr().out)["findings"]
     assert {f["verdict"] for f in findings} == {"pass", "skipped"}
-    assert all(f["milliseconds"] >= 0 for f in findings if f["check"].startswith("search"))
+    assert {f["check"] for f in findings if f["verdict"] == "skipped"} == {"clock", "paging", "Medication"}
+    assert all(f["milliseconds"] >= 0 for f in findings if f["check"].startswith("search "))
+    assert all(f["advice"] for f in findings if f["verdict"] != "pass")
 
 
 def test_without_a_patient_the_first_is_taken(server: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report(server, capsys, patient=None)["Patient"]["found"] == "the first that a search finds"
+    assert report(server, capsys, patient=None)["search Condition"]["found"] == "1 on the first page"
+    assert [seen.target for seen in server.asked("Patient")] == ["/fhir/Patient?_count=1", "/fhir/Patient/canary-id"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "status"),
+    [
+        (Fault(status=400), "warn", 0),  # Epic wants a name
+        (Fault(status=403), "warn", 0),
+        (Fault(body=b'{"resourceType": "Bundle"}'), "warn", 0),
+        (Fault(status=401), "fail", 1),
+    ],
+    ids=["400", "403", "nobody", "401"],
+)
+def test_without_anybody_what_was_not_checked_is_said(
+    server: FhirServer, capsys: pytest.CaptureFixture[str], fault: Fault, verdict: str, status: int
+) -> None:
+    server.faults["metadata"].headers = {}
+    server.faults["Patient"] = fault
+    assert examine(server.base, None, None, as_json=True) == status
+    findings = {f["check"]: f for f in json.loads(capsys.readouterr().out)["findings"]}
+    assert findings["Patient"]["verdict"] == verdict
+    assert [name for name, f in findings.items() if "--patient" in f["advice"] and f["verdict"] == "skipped"] == [
+        "searches",
+        "paging",
+        "Medication",
+        "codes",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +78,21 @@ def test_without_a_patient_the_first_is_taken(server: FhirServer, capsys: pytest
         ({"CarePlan": Fault(status=404)}, "search CarePlan", "warn", "accepted gap"),
         ({"Condition": Fault(status=404)}, "search Condition", "fail", "accepted gap"),
         ({"Observation": Fault(status=500)}, "search Observation", "fail", "log"),
+        ({"Condition": Fault(body=json.dumps(outcome("exception")).encode())}, "search Condition", "fail", "log"),
+        ({"Condition": Fault(entry={"resource": outcome("suppressed")})}, "search Condition", "warn", "held back"),
+        ({"Condition": Fault(body=b"{}")}, "search Condition", "fail", "another type"),
+        (
+            {"Condition": Fault(body=a_page({"subject": {"reference": "Patient/x"}}))},
+            "search Condition",
+            "fail",
+            "other",
+        ),
+        ({"Patient": Fault(body=b"{}")}, "Patient", "fail", "another type"),
+        ({"Patient": Fault(body=b'{"resourceType": "Patient", "id": "x"}')}, "Patient", "fail", "answer for the id"),
+        ({"metadata": statement(CarePlan=None)}, "search CarePlan", "warn", "what is not listed is not asked"),
+        ({"metadata": Fault(status=401)}, "reachable", "fail", "token"),
+        ({"metadata": Fault(status=500)}, "all else", "skipped", "mend"),
+        ({"POST": Fault(status=401)}, "search by POST", "warn", "post_search"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -115,39 +111,37 @@ def test_a_refused_parameter_is_a_warning(server: FhirServer, capsys: pytest.Cap
     assert (finding["verdict"], finding["advice"]) == ("warn", "a parameter was refused (400)")
 
 
+def test_every_search_of_a_source_is_tried(server: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """Observations are searched twice: what counts whenever measured has no date."""
+    report(server, capsys)
+    assert ["date" in seen.query for seen in server.asked("Observation")] == [True, False]
+
+
+@pytest.mark.parametrize(("status", "said"), [(200, "taken"), (405, "not taken (method-refused)")])
+def test_whether_a_search_may_be_posted(
+    server: FhirServer, capsys: pytest.CaptureFixture[str], status: int, said: str
+) -> None:
+    server.faults["POST"] = Fault(status=status)
+    finding = report(server, capsys)["search by POST"]
+    assert finding["verdict"] == "pass"
+    assert finding["found"].startswith(said)
+
+
 def test_paging_is_tried(server: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(2, 80):
         server.put(condition(number=number))
     finding = report(server, capsys)["paging"]
     assert (finding["verdict"], finding["found"]) == ("warn", "50 entries to a page whatever is asked")
-    server.faults["next"] = Fault(status=410)
-    assert report(server, capsys)["paging"]["verdict"] == "fail"
+    for fault in (Fault(status=410), Fault(link="self"), Fault(body=b"{}")):
+        server.faults["next"] = fault
+        assert report(server, capsys)["paging"]["verdict"] == "fail"
 
 
-def test_medications_that_are_referred_to_are_read(server: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
-    server.put(
-        {
-            "resourceType": "MedicationRequest",
-            "id": "m1",
-            "subject": {"reference": "Patient/canary-id"},
-            "medicationReference": {"reference": "Medication/drug"},
-        }
-    )
-    assert report(server, capsys)["Medication"]["verdict"] == "warn"
-    server.put({"resourceType": "Medication", "id": "drug"})
-    assert report(server, capsys)["Medication"]["verdict"] == "pass"
-
-
-def test_code_systems_are_counted(server: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
-    server.put(condition(LOCAL, 2))
-    found = report(server, capsys)
-    assert (found["codes: SNOMED CT"]["verdict"], found["codes: SNOMED CT"]["found"]) == ("pass", "1 codings")
-    assert found[f"codes: {LOCAL}"]["verdict"] == "skipped"
-
-
-def test_a_chart_without_any_known_system_fails(server: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
-    server.resources["Condition"] = {"c1": condition(LOCAL)}
-    assert report(server, capsys)["codes"]["verdict"] == "fail"
+def test_large_pages_pass(server: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.page_size = 250
+    for number in range(2, 300):
+        server.put(condition(number=number))
+    assert report(server, capsys)["paging"]["verdict"] == "pass"
 
 
 def test_the_report_holds_nothing_of_the_patient(server: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,6 +153,41 @@ def test_the_report_holds_nothing_of_the_patient(server: FhirServer, capsys: pyt
     assert "conditions\tCondition?patient={{context.patientId}}&_count=1000" in out
 
 
+def test_p03_what_is_not_offered_is_left_out_of_the_sheet(
+    server: FhirServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.faults["metadata"] = statement(CarePlan=None)
+    server.faults["MedicationStatement"] = Fault(status=404)
+    examine(server.base, None, "canary-id", as_json=False)
+    sheet = capsys.readouterr().out.partition("Prefetch sheet")[2]
+    assert "carePlans\t" not in sheet
+    assert "conditions\t" in sheet
+    assert "does not offer it: carePlans, medicationStatements\n" in sheet
+    examine(server.base, None, "canary-id", as_json=True)
+    assert json.loads(capsys.readouterr().out)["notOffered"] == ["carePlans", "medicationStatements"]
+
+
+def test_t33_what_a_server_writes_does_nothing_to_the_terminal(
+    server: FhirServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.faults["metadata"] = statement("4.0.\x1b[2J")
+    server.put(condition("http://x/\x1b]0;canary\x07", 2))
+    examine(server.base, None, "canary-id", as_json=False)
+    out, err = capsys.readouterr()
+    assert not {"\x1b", "\x07"} & set(out + err)
+    assert "not a plain word" in out
+
+
+def test_it_shows_how_far_it_is_on_standard_error(
+    server: FhirServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    examine(server.base, None, "canary-id", as_json=True)
+    out, err = capsys.readouterr()
+    json.loads(out)  # one document and nothing else
+    assert "Examining" in err
+
+
 def test_the_token_comes_from_a_file(server: FhirServer, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """T38."""
     (tmp_path / "token").write_text("secret\n")
@@ -167,7 +196,44 @@ def test_the_token_comes_from_a_file(server: FhirServer, capsys: pytest.CaptureF
     assert "secret" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("base", ["http://fhir.example/r4", "file:///etc", "http://169.254.169.254/"])
+@pytest.mark.parametrize("written", [b"", b"canary one\ncanary two", b"\xff", "canary-\u00e9".encode()])
+def test_a_file_that_holds_no_token_is_not_used(server: FhirServer, tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "token").write_bytes(written)
+    with pytest.raises(SettingsError, match="one access token") as caught:
+        examine(server.base, tmp_path / "token", "canary-id", as_json=True)
+    assert "canary" not in str(caught.value)
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("patient", ["", "..", "p1?_count=9999", "p1/../x", "p1&x=1", "p\n1"])
+def test_t8_a_patient_that_is_no_fhir_id_is_not_sent(server: FhirServer, patient: str) -> None:
+    with pytest.raises(SettingsError, match="--patient"):
+        examine(server.base, None, patient, as_json=True)
+    assert server.seen == []
+
+
+def test_the_exit_status(server: FhirServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0 when all passed or warned, 1 when something failed, 2 when it could not begin."""
+    server.faults["metadata"] = statement(CarePlan=None)
+    server.faults["metadata"].headers = {}
+    assert exit_status(monkeypatch, server.base, "--patient", "canary-id") == 0
+    server.faults["Condition"] = Fault(status=403)
+    assert exit_status(monkeypatch, server.base, "--patient", "canary-id") == 1
+    for wrong in (["ftp://x"], [server.base, "--patient", ".."], [server.base, "--token", "canary"], []):
+        assert exit_status(monkeypatch, *wrong) == 2
+
+
+def exit_status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["atrophy-cds", "doctor", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    "base", ["http://fhir.example/r4", "file:///etc", "http://169.254.169.254/", "http://localhost/fhir?x=1"]
+)
 def test_t1_a_server_that_must_not_be_contacted(base: str) -> None:
     with pytest.raises(SettingsError, match="not contacted"):
         examine(base, None, None, as_json=True)
