@@ -149,7 +149,8 @@ class Vocabulary(msgspec.Struct, frozen=True):
     ``specialty_names`` maps an exact lower-case text to the name of a specialty set (B-09).
     ``route_names`` maps an exact lower-case text of a route or dose form ("by mouth") to value sets;
     ``care_plan_words`` a lower-case word of a plan's title or activity to value sets (A-43, A-56).
-    ``milligrams`` maps a lower-case unit of mass to how many mg one of it is. ``remembered`` is filled by ``meaning``.
+    ``milligrams`` maps a lower-case unit of mass to how many mg one of it is; ``timing_names`` a lower-case timing code
+    or its display to that code. ``remembered`` is filled by ``meaning``.
     """
 
     value_sets: ValueSets
@@ -161,6 +162,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     route_names: Mapping[str, frozenset[str]] = {}
     care_plan_words: Mapping[str, frozenset[str]] = {}
     milligrams: Mapping[str, float] = {}
+    timing_names: Mapping[str, Coding] = {}
     remembered: dict[tuple[str | None, str], CodeMeaning] = msgspec.field(default_factory=dict)
 
     def meaning(self, system: str | None, code: str) -> CodeMeaning:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from cds_service.coding import Coding
+
 
 class Ingredients(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Groups of ingredients, by their names in ``equivalents``."""
@@ -52,10 +54,11 @@ class Units(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class TimingCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``times`` doses in ``days`` days."""
+    """``times`` doses in ``days`` days. ``display`` is the value set's name of the code, None where it is the code."""
 
     times: float
     days: float
+    display: str | None = None
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -154,6 +157,15 @@ class SteroidKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             self.replacement.condition_sets,
             self.long_term_use.condition_sets,
         )
+
+    def timing_names(self) -> dict[str, Coding]:
+        """Every timing code under its lower-case code and display."""
+        return {
+            name.lower(): Coding(system, code)
+            for system, codes in self.timing_codes.items()
+            for code, meant in codes.items()
+            for name in (code, meant.display or code)
+        }
 
     def prednisone_mg(self, ingredient: str, mg: float) -> float:
         """The prednisone equivalent of a dose, in mg; rounded so that 9.999999 is not below 10."""

@@ -101,6 +101,7 @@ def load_code_tables(rules: Path, steroids: SteroidKnowledge, order_keys: Mappin
         local_route_words=frozenset(steroids.local_route_words),
         specialty_names=_specialties(rules / "specialties.csv", entries),
         milligrams=steroids.units.mg,
+        timing_names=steroids.timing_names(),
         care_plan_words=_words(rules / "care_plan_words.csv"),
         route_names={
             **dict.fromkeys(steroids.route_texts.systemic, steroids.route_sets.systemic),

@@ -78,6 +78,17 @@ class Codes:
                 return self.coding(coding)
         return None
 
+    def timing(self, concept: Concept | None) -> Coding | None:
+        """The timing code that we know, whatever stands before it; else the one that the text is, letter for letter."""
+        if concept is None:
+            return None
+        names = self.vocabulary.timing_names
+        for coding in concept.coding or ():
+            known = names.get(coding.code.lower()) if coding.code else None
+            if known is not None and known == self.coding(coding):
+                return known
+        return names.get(concept.text.strip().lower()) if concept.text else None
+
     def identity(self, concept: Concept | None) -> tuple[Coding | None, str]:
         """The first coding that has value sets (else the first with a code) and what to call it."""
         if concept is None:

@@ -54,7 +54,7 @@ def read_dosage(written: datatypes.Dosage, reading: Reading) -> Dosage:
         times=times,
         period=period_length,
         period_unit=repeat.period_unit,
-        timing_code=codes.first_coding(timing.code) if timing else None,
+        timing_code=codes.timing(timing.code) if timing else None,
         days_of_week=len(repeat.day_of_week or ()),
         times_of_day=len(repeat.time_of_day or ()),
         clock_times=tuple(repeat.time_of_day or ()),

@@ -196,12 +196,15 @@ def _with_product_details(drug: Drug, medication: Medication, reading: Reading) 
 
 
 def _strength(strength: Ratio, vocabulary: Vocabulary) -> tuple[float | None, str | None]:
-    """mg per unit of the denominator, and that unit (UCUM code, else as written)."""
+    """mg per unit of the denominator, and that unit (UCUM code, else as written).
+
+    A numerator alone is no ratio (R4, rat-1) and no strength: Oracle Health writes the dose of the order there.
+    """
     top, bottom = strength.numerator, strength.denominator
-    if top is None or top.value is None:
+    if top is None or top.value is None or bottom is None:
         return None, None
     milligrams = vocabulary.milligrams.get((unit_of(top) or "").strip().lower())
-    amount = bottom.value if bottom and bottom.value is not None else 1.0
+    amount = bottom.value if bottom.value is not None else 1.0
     if milligrams is None or amount <= 0:
         return None, None
-    return top.value * milligrams / amount, unit_of(bottom) if bottom else None
+    return top.value * milligrams / amount, unit_of(bottom)

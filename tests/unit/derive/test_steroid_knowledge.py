@@ -87,6 +87,11 @@ def test_every_timing_code_is_there() -> None:
     assert len(KNOWLEDGE.timing_codes[TIMING]) == 16
 
 
+@pytest.mark.parametrize(("text", "code"), [("qod", "QOD"), ("every 8 hours", "Q8H"), ("at bedtime", "BED")])
+def test_a_timing_code_has_the_names_of_its_value_set(text: str, code: str) -> None:
+    assert KNOWLEDGE.timing_names()[text] == (TIMING, code)
+
+
 class TestProducts:
     ROWS = rows("steroid_products.csv")
 

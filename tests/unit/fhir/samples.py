@@ -19,6 +19,7 @@ SNOMED = "http://snomed.info/sct"
 LOINC = "http://loinc.org"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
+GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
 SNOMED_OID = "urn:oid:2.16.840.1.113883.6.96"
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -86,6 +87,7 @@ VOCABULARY = Vocabulary(
     local_route_words=frozenset({"cream", "inhaler", "intra-articular"}),
     specialty_names={"neurology": "specialty-neurology", "intensive care": "specialty-critical-care"},
     route_names={"by mouth": frozenset({"route-systemic"})},
+    timing_names={name: Coding(GTS, code) for code, name in (("BID", "bid"), ("QD", "qd"), ("Q1H", "every hour"))},
     care_plan_words={"weight": frozenset({"weight-loss-programme"})},
 )
 

@@ -5,6 +5,7 @@ import pytest
 from cds_service.coding import Coding, SteroidProduct
 from cds_service.record import SetAside
 from tests.unit.fhir.samples import (
+    GTS,
     HYDROCORTISONE,
     HYDROCORTISONE_CREAM,
     PREDNISONE,
@@ -20,7 +21,6 @@ from tests.unit.fhir.samples import (
     resource,
 )
 
-GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
 STATEMENT = {"medicationStatements": "MedicationStatement"}
 
 
@@ -253,7 +253,12 @@ def test_a_compound_goes_by_the_name_of_its_steroid():
 
 @pytest.mark.parametrize(
     "strength",
-    [{}, {"numerator": quantity(5, "mmol")}, {"numerator": quantity(5, "mg"), "denominator": quantity(0, "mL")}],
+    [
+        {},
+        {"numerator": quantity(5, "mg")},
+        {"numerator": quantity(5, "mmol"), "denominator": quantity(1, "mL")},
+        {"numerator": quantity(5, "mg"), "denominator": quantity(0, "mL")},
+    ],
 )
 def test_a_strength_that_cannot_be_told_is_unknown(strength):
     product = MEDICATION | {"ingredient": [{"itemCodeableConcept": concept(HYDROCORTISONE), "strength": strength}]}
@@ -320,6 +325,42 @@ def test_timing_code_days_times_and_events():
 
     assert dosage.timing_code == Coding(GTS, "BID")
     assert (dosage.days_of_week, dosage.times_of_day, dosage.when) == (2, 1, ("ACM", "PCV"))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        concept(
+            {"system": "https://fhir.vendor.example.org/codeSet/4003", "code": "696530"}, {"system": GTS, "code": "QD"}
+        ),
+        {"text": "QD"},
+        {"text": " qd"},
+        concept({"system": "https://fhir.vendor.example.org/codeSet/4003", "code": "696530"}, text="QD"),
+    ],
+    ids=["behind a code of the vendor", "text", "small letters", "text beside a code of the vendor"],
+)
+def test_a_timing_code_wherever_it_stands(code):
+    """R4, Timing.code: "or just text in code.text". Oracle Health writes its own code first."""
+    assert the_dosage(timing={"code": code}).timing_code == Coding(GTS, "QD")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        {"text": "Q6H PRN"},
+        {"text": "0900 & 1800"},
+        {"text": "40 mg QD"},
+        {"text": ""},
+        {},
+        concept({"system": GTS, "code": "qd"}),
+        concept({"system": "https://fhir.vendor.example.org/codeSet/4003", "code": "QD"}),
+        concept({"system": "https://fhir.vendor.example.org/codeSet/4003", "code": "696530", "display": "QD"}),
+        concept({"code": "QD"}),
+    ],
+)
+def test_no_timing_is_read_out_of_other_words_or_codes(code):
+    """Text is compared whole and never taken apart; a code belongs to its system; displays are never compared."""
+    assert the_dosage(timing={"code": code}).timing_code is None
 
 
 @pytest.mark.parametrize(
