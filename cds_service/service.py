@@ -42,6 +42,11 @@ from cds_service.trust import CdsClient, Outbound
 REQUIRED: tuple[SourceName, ...] = ("patient", "conditions")  # A-47
 NOT_HAD = (SourceState.FAILED, SourceState.NOT_OFFERED)
 NOT_DONE = "The muscle-atrophy check could not be done: the patient or the conditions could not be read."
+NOTHING_CAME = (
+    "The call brought neither prefetch nor a FHIR server, so nothing could be read. Some EHRs leave both out when the"
+    " address of the service is not registered letter for letter."
+)
+NOT_R4 = "The resources of this call are not FHIR R4. Nothing was evaluated."
 
 
 class RulePack(msgspec.Struct, frozen=True):
@@ -131,6 +136,8 @@ class CdsService:
 
     def call(self, client: CdsClient, request: HookRequest) -> HookAnswer:
         """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (C32, P-05)."""
+        if not (request.fhir_version or "R4").startswith("R4"):
+            raise DataNotAvailable(NOT_R4)
         watch = Stopwatch()
         as_of = self._clock().astimezone(self._zone)
         server = self._outbound.reach(client, request.fhir_server or "")
@@ -152,7 +159,8 @@ class CdsService:
         off = self._pack.knowledge.rules.named(client.rules_off)
         deck = self._decks[client.id]
         evaluation = evaluate(self._pack.knowledge.rules, gather_facts(record, self._pack.knowledge, as_of), off)
-        advice = refuse_without_required(_advised(evaluation, deck, memory, context), deck, context)
+        why_not = NOTHING_CAME if request.brings_nothing else NOT_DONE
+        advice = refuse_without_required(_advised(evaluation, deck, memory, context), deck, context, why_not)
         watch.lap("rules")
         said = {**advice.audited(self._store.fingerprint), "hookInstance": request.hook_instance}
         kept = self._note(client, memory.patient, advice, said)
@@ -200,18 +208,18 @@ def _advised(evaluation: Evaluation, deck: CardDeck, memory: PatientMemory, cont
         return Advice(evaluation, compose(evaluation, deck, NO_MEMORY, context))
 
 
-def refuse_without_required(advice: Advice, deck: CardDeck, context: CardContext) -> Advice:
+def refuse_without_required(advice: Advice, deck: CardDeck, context: CardContext, why_not: str) -> Advice:
     """The advice, unless the Patient or the Conditions could not be had.
 
-    Then 412 (C32); for a client that shows errors to nobody one info card; and a critical finding in what was read
-    outweighs both (P-05).
+    Then 412 (C32) that says ``why_not``; for a client that shows errors to nobody one info card; and a critical finding
+    in what was read outweighs both (P-05).
     """
     record = advice.evaluation.facts.record
     missing = tuple(name for name in REQUIRED if record.state(name) in NOT_HAD)
     if not missing or any(a.indicator == "critical" for a in advice.evaluation.fired):
         return advice
     if not context.profile.errors_as_card:
-        raise DataNotAvailable(NOT_DONE)
+        raise DataNotAvailable(why_not)
     card = could_not_be_done(deck, msgspec.structs.replace(context, gaps=missing))
     return msgspec.structs.replace(advice, composed=Composed((card,), (), advice.composed.notes))
 

@@ -305,7 +305,7 @@ def _matches(resource: Resource, query: Mapping[str, list[str]]) -> bool:
 def _people(resource: Resource) -> set[str]:
     references = [resource.get("subject"), resource.get("patient")]
     references += [participant.get("actor") for participant in resource.get("participant", ())]
-    return {reference["reference"] for reference in references if reference}
+    return {"/".join(reference["reference"].split("/")[-2:]) for reference in references if reference}
 
 
 def _has_code(resource: Resource, token: str) -> bool:

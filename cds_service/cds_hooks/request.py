@@ -69,7 +69,10 @@ class FhirAuthorization(msgspec.Struct, frozen=True):
 
 
 class HookRequest(msgspec.Struct, frozen=True):
-    """One patient-view call, checked. ``extension`` is the request's own, undecoded, None unless an object (C61)."""
+    """One patient-view call, checked. ``extension`` is the request's own, undecoded, None unless an object (C61).
+
+    ``fhir_version`` is what Epic says there of the resources it sends, as written: that of the app's registration.
+    """
 
     hook_instance: str
     user_id: str
@@ -79,6 +82,12 @@ class HookRequest(msgspec.Struct, frozen=True):
     authorization: FhirAuthorization | None = None
     prefetch: Prefetch | None = None
     extension: msgspec.Raw | None = None
+    fhir_version: str | None = None
+
+    @property
+    def brings_nothing(self) -> bool:
+        """Neither data nor a place to read them: Epic strips both where the service's address is not registered."""
+        return self.fhir_server is None and (self.prefetch is None or not any(self.prefetch.present()))
 
     def __repr__(self) -> str:
         return f"HookRequest(hook_instance={self.hook_instance!r})"
@@ -100,7 +109,12 @@ class _Envelope(msgspec.Struct, rename="camel"):
     extension: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+class _EpicExtension(msgspec.Struct, rename={"fhir_version": "com.epic.cdshooks.request.fhir-version"}):
+    fhir_version: str | None = None
+
+
 _DECODER = msgspec.json.Decoder(_Envelope)
+_EPIC_EXTENSION = msgspec.json.Decoder(_EpicExtension)
 
 
 def parse_hook_request(body: bytes, hook: str = PATIENT_VIEW) -> HookRequest:
@@ -121,6 +135,7 @@ def parse_hook_request(body: bytes, hook: str = PATIENT_VIEW) -> HookRequest:
     _require(
         context.encounter_id is None or is_fhir_id(context.encounter_id), "`context.encounterId` must be a FHIR id."
     )
+    extension = _extension(envelope.extension)
     return HookRequest(
         hook_instance=envelope.hook_instance.lower(),
         user_id=context.user_id,
@@ -129,7 +144,8 @@ def parse_hook_request(body: bytes, hook: str = PATIENT_VIEW) -> HookRequest:
         fhir_server=_fhir_server(envelope.fhir_server),
         authorization=_authorization(envelope),
         prefetch=envelope.prefetch,
-        extension=_extension(envelope.extension),
+        extension=extension,
+        fhir_version=_fhir_version(extension),
     )
 
 
@@ -187,3 +203,12 @@ def _extension(raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | None:
     except UnicodeDecodeError:
         raise BadRequest(strict_json.NOT_JSON) from None
     return raw if text.startswith(b"{") else None
+
+
+def _fhir_version(extension: msgspec.Raw | None) -> str | None:
+    if extension is None:
+        return None
+    try:
+        return _EPIC_EXTENSION.decode(extension).fhir_version
+    except strict_json.UNREADABLE:
+        return None  # an extension that we do not understand is ignored (C61)
