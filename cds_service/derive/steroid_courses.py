@@ -223,7 +223,7 @@ def _course(number: int, entry: MedicationEntry, phase: DosePhase, flags: Sequen
         flags=tuple(sorted(marks)),
         certainty=_certainty(marks),
         resource_type=entry.resource_type,
-        coded=entry.certainty,
+        coded=CodeCertainty.TEXT if TEXT_ONLY in marks else entry.certainty,  # a code may name something else of it
         strength_mg=intervals.strength_of(entry),
         entry=number,
     )

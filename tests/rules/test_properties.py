@@ -253,3 +253,42 @@ def test_what_only_words_name_never_raises_a_card_above_info(case: Case) -> None
     for rule_id, (status, indicator) in with_words.items():
         if status == "fired" and order.index(indicator) > order.index("info"):
             assert without[rule_id] == ("fired", indicator)
+
+
+def in_words(resource: Resource) -> Resource:
+    """The same entry, named by words alone: no coding of what it is about is left. Its status and dates stay."""
+    worded = copy.deepcopy(resource)
+    concepts = [worded.get(name) for name in ("code", "medicationCodeableConcept", "valueCodeableConcept")]
+    concepts += [activity["detail"].get("code") for activity in worded.get("activity", ())]
+    concepts += [condition["code"] for condition in worded.get("condition", ())]
+    for concept in concepts:
+        if concept is not None:
+            display = next((coding.get("display") for coding in concept.pop("coding", ())), None)
+            concept.setdefault("text", display)
+    return worded
+
+
+LOUD = ("warning", "critical")
+
+
+@pytest.mark.parametrize("case", LIVING, ids=[case.id for case in LIVING])
+def test_a_chart_in_words_alone_never_warns(case: Case) -> None:
+    """A-07 and section 1 ("exact code or declared prefix only"): without any code no card is above info."""
+    fired = answers([in_words(resource) for resource in resources_of(case)])
+    assert [rule for rule, (status, indicator) in fired.items() if status == "fired" and indicator in LOUD] == []
+
+
+def loud(resources: list[Resource]) -> set[tuple[str, str | None]]:
+    """Which rules warn, and how."""
+    return {(rule, said) for rule, (status, said) in answers(resources).items() if status == "fired" and said in LOUD}
+
+
+@pytest.mark.parametrize("case", LIVING, ids=[case.id for case in LIVING])
+def test_no_warning_rests_on_an_entry_that_only_words_name(case: Case) -> None:
+    """Each entry that made the chart warn loses its codes, and nothing else does: what warns would warn without it."""
+    resources = resources_of(case)
+    fired = [a for a in evaluation_of(resources).fired if a.indicator in LOUD]
+    for reference in {fact.reference for a in fired for fact in a.grounds}:
+        others = [r for r in resources if f"{r['resourceType']}/{r['id']}" != reference]
+        worded = [in_words(r) for r in resources if r not in others]
+        assert loud([*others, *worded]) <= loud(others)

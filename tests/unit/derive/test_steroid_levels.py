@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from cds_service.coding import CodeCertainty
 from cds_service.record import Dosage
 from tests.unit.derive.steroid_charts import (
     LOCAL,
@@ -343,6 +344,11 @@ class TestUncertainData:
         shown = exposure(statement("x", daily(60), start=120, product=None, named_ingredient="prednisone"))
         assert (shown.level, shown.level_reason) == (1, "uncertain-data")
         assert "text-only" in shown.flags
+
+    def test_a_07_the_words_are_said_to_be_words_whatever_else_a_code_of_the_entry_means(self) -> None:
+        more = {"product": None, "named_ingredient": "prednisone", "sets": frozenset({"myotoxic-drug"})}
+        (course,) = exposure(statement("x", daily(20), start=120, **more)).basis
+        assert course.coded is CodeCertainty.TEXT
 
     def test_no_route_and_no_form_is_at_most_gc1(self) -> None:
         unrouted = Dosage(dose=60, unit="mg", times=1, period=1, period_unit="d")
