@@ -181,7 +181,10 @@ class ObservationEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class ActivityEntry(msgspec.Struct, frozen=True, gc=False):
-    """Something done, reported, ordered or planned: Procedure, DiagnosticReport, ServiceRequest, CarePlan activity."""
+    """Something done, reported, ordered or planned: Procedure, DiagnosticReport, ServiceRequest, CarePlan activity.
+
+    ``certainty`` is TEXT for a plan whose words say more than its code (A-43, A-56).
+    """
 
     reference: str
     resource_type: Literal["Procedure", "DiagnosticReport", "ServiceRequest", "CarePlan"]
@@ -193,6 +196,7 @@ class ActivityEntry(msgspec.Struct, frozen=True, gc=False):
     date: PartialDate | None = None
     specialties: frozenset[str] = NO_SETS
     reason_sets: frozenset[str] = NO_SETS
+    certainty: CodeCertainty = CodeCertainty.EXACT
 
 
 class VisitEntry(msgspec.Struct, frozen=True, gc=False):

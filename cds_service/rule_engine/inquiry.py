@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
+from cds_service.coding import CodeCertainty
 from cds_service.derive.findings import Finding
 from cds_service.derive.measurements import Measurement
 from cds_service.derive.steroid_courses import DURATION_ASSUMED, Course
@@ -134,7 +135,7 @@ def fact_of(entry: Entry) -> Fact:
         dated, kind = (entry.onset, "onset") if entry.onset else (entry.recorded, "recorded")
         return _fact(entry, dated, kind if dated else None)
     if isinstance(entry, ActivityEntry):
-        return _fact(entry, entry.date, _ACTIVITY_DATES.get(entry.resource_type, "done"))
+        return _fact(entry, entry.date, _ACTIVITY_DATES.get(entry.resource_type, "done"), entry.certainty)
     return _other_fact(entry)
 
 
@@ -189,10 +190,13 @@ def _observed(entry: ObservationEntry, value: str | None, limit: str | None) -> 
 
 
 def _fact(
-    entry: ConditionEntry | ActivityEntry | FamilyHistoryEntry, dated: PartialDate | None, kind: str | None
+    entry: ConditionEntry | ActivityEntry | FamilyHistoryEntry,
+    dated: PartialDate | None,
+    kind: str | None,
+    certainty: CodeCertainty = CodeCertainty.EXACT,
 ) -> Fact:
-    began = dated if kind == "onset" else None
-    return Fact(entry.reference, entry.display, _code(entry.coding), _text(dated), kind, began=began)
+    began, code = dated if kind == "onset" else None, _code(entry.coding)
+    return Fact(entry.reference, entry.display, code, _text(dated), kind, began=began, certainty=certainty)
 
 
 def _code(coding: object) -> str | None:

@@ -241,6 +241,16 @@ class TestOthers:
         assert found.pop("medicationRequests") == "failed"
         assert set(found.values()) == {"complete"}
 
+    def test_the_sandbox_gets_a_card_where_others_get_412(self, tmp_path: Path) -> None:
+        """It shows "All clear!" for whatever is not 200 (P-05)."""
+        settings = Settings(open=True, profile="sandbox", database_url=f"sqlite:///{tmp_path}/cds.db")
+        call = sent_by("sandbox")
+        call["prefetch"].pop("conditions")
+        status, body = post(create_app(settings, clock=lambda: NOW).test_client(), call)
+        (card,) = body["cards"]
+        assert (status, card["indicator"]) == (200, "info")
+        assert "problem list and diagnoses" in card["detail"]
+
     def test_athenahealth_ids_with_dots_and_an_included_medication(self, answer: Callable[[Json], Json]) -> None:
         body = answer(sent_by("athenahealth"))
         assert body["cards"][0]["indicator"] == "warning"

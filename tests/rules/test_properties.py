@@ -292,3 +292,11 @@ def test_no_warning_rests_on_an_entry_that_only_words_name(case: Case) -> None:
         others = [r for r in resources if f"{r['resourceType']}/{r['id']}" != reference]
         worded = [in_words(r) for r in resources if r not in others]
         assert loud([*others, *worded]) <= loud(others)
+
+
+@pytest.mark.parametrize(("id_", "is_said"), [("R25-care-plan-by-word", True), ("R25-care-plan-by-code", False)])
+def test_a_plan_in_words_is_said_to_be_one(id_: str, is_said: bool) -> None:
+    """A-43: a plan counts by code or by word; the card says which."""
+    case = next(case for case in CASES if case.id == id_)
+    (shown,) = compose(evaluation_of(resources_of(case)), DECK, NO_MEMORY, CardContext(PATIENT_ID)).cards
+    assert (DECK.cards.certainty_words["text"] in (shown.detail or "")) is is_said

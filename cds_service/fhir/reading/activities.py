@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from cds_service.coding import NO_SETS
+from cds_service.coding import NO_SETS, CodeCertainty
 from cds_service.fhir.datatypes import Concept
 from cds_service.fhir.reading.codes import DISPLAY_LIMIT
 from cds_service.fhir.reading.identity import reference_of
@@ -99,32 +100,45 @@ def read_care_plan(resource: CarePlan, full_url: str | None, reading: Reading) -
         ActivityEntry(
             reference=reference,
             resource_type="CarePlan",
-            sets=sets,
-            coding=reading.codes.identity(concept)[0],
-            display=display[:DISPLAY_LIMIT],
-            status=status,
+            sets=planned.by_code | planned.in_words,
+            coding=reading.codes.identity(planned.concept)[0],
+            display=planned.display[:DISPLAY_LIMIT],
+            status=planned.status,
             intent=resource.intent,
             date=date,
+            certainty=CodeCertainty.EXACT if planned.in_words <= planned.by_code else CodeCertainty.TEXT,
         )
-        for sets, concept, display, status in found
+        for planned in found
     )
 
 
-def _planned(resource: CarePlan, reading: Reading) -> Iterator[tuple[frozenset[str], Concept | None, str, str | None]]:
-    """Sets, concept, words and status of the plan's categories and title, then of each activity."""
+class _Planned(NamedTuple):
+    """What a plan or one activity of it is: value sets by its codes and by its words."""
+
+    by_code: frozenset[str]
+    in_words: frozenset[str]
+    concept: Concept | None
+    display: str
+    status: str | None
+
+
+def _planned(resource: CarePlan, reading: Reading) -> Iterator[_Planned]:
+    """The plan by its categories and title, then each activity, where they mean anything."""
     codes = reading.codes
     category = resource.category
     concepts = [category] if isinstance(category, Concept) else category or []
     title = resource.title or ""
-    if sets := codes.all_sets(concepts) | _sets_in_words(title, reading):
+    by_code, in_words = codes.all_sets(concepts), _sets_in_words(title, reading)
+    if by_code or in_words:
         meant = next((concept for concept in concepts if codes.sets(concept)), None)
-        yield sets, meant, title or codes.identity(meant)[1], resource.status
+        yield _Planned(by_code, in_words, meant, title or codes.identity(meant)[1], resource.status)
     for activity in resource.activity or ():
         detail = activity.detail or PlannedDetail()
         words = " ".join(filter(None, (detail.code.text if detail.code else None, detail.description)))
-        if sets := codes.sets(detail.code) | _sets_in_words(words, reading):
+        by_code, in_words = codes.sets(detail.code), _sets_in_words(words, reading)
+        if by_code or in_words:
             status = detail.status if detail.status in _ENDED_EARLY else resource.status
-            yield sets, detail.code, codes.identity(detail.code)[1] or words, status
+            yield _Planned(by_code, in_words, detail.code, codes.identity(detail.code)[1] or words, status)
 
 
 def _sets_in_words(text: str, reading: Reading) -> frozenset[str]:

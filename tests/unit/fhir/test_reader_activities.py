@@ -2,7 +2,7 @@
 
 import pytest
 
-from cds_service.coding import Coding
+from cds_service.coding import CodeCertainty, Coding
 from tests.unit.fhir.samples import (
     ELECTROMYOGRAPHY,
     EMG_ORDER,
@@ -128,6 +128,23 @@ def test_a43_a_plan_is_one_entry_for_each_activity_that_means_something():
     assert {(entry.reference, entry.date.text, entry.intent) for entry in found} == {
         ("CarePlan/plan", "2026-06-01", "plan")
     }
+
+
+@pytest.mark.parametrize(
+    ("detail", "certainty"),
+    [
+        ({"code": concept(ELECTROMYOGRAPHY)}, CodeCertainty.EXACT),
+        ({"description": "Lose weight slowly"}, CodeCertainty.TEXT),
+        ({"code": concept(ELECTROMYOGRAPHY), "description": "weight"}, CodeCertainty.TEXT),
+    ],
+    ids=["code", "words", "words that say more than the code"],
+)
+def test_a43_how_surely_a_plan_is_what_it_is(detail, certainty):
+    (found,) = activities_of(
+        "carePlans", resource("CarePlan", period={"start": "2026-06-01"}, activity=[{"detail": detail}])
+    )
+
+    assert found.certainty is certainty
 
 
 def test_a56_a_plan_may_name_its_aim_in_its_title():
