@@ -1,4 +1,4 @@
-"""Runs a real HAPI FHIR R4 server on this machine, without Docker: ``make hapi``. Needs Java 17 or newer and Maven.
+"""Runs a real HAPI FHIR R4 server on this machine, without Docker: ``make hapi``. Needs a JDK (17 or newer) and Maven.
 
 The server is HAPI's own test server (H2 in memory): it answers everybody who reaches this machine, so it is for one's
 own machine only.
@@ -9,29 +9,31 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
 OLDEST_JAVA = 17
 LONGEST_START = 600  # seconds; the first one downloads about 350 jars
-_VERSION = re.compile(r'version "(\d+)')
+PATIENCE = 10  # seconds for a running server to end by itself
+_JAVA = re.compile(r"^Java version: (\d+).* runtime: (.+)$", re.MULTILINE)
 
 
 def missing() -> str | None:
     """What this machine lacks, in one line; None when nothing."""
     if shutil.which("mvn") is None:
         return "HAPI FHIR needs Maven: apt-get install maven"
-    java = shutil.which("java")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr if java else ""
-    version = _VERSION.search(said)
-    if version is None or int(version[1]) < OLDEST_JAVA:
-        return "HAPI FHIR needs Java 17 or newer: apt-get install openjdk-17-jdk-headless"
+    # Maven's own Java counts (JAVA_HOME goes before PATH), and it needs the compiler beside it.
+    said = subprocess.run(["mvn", "-B", "-version"], capture_output=True, text=True, check=False).stdout
+    java = _JAVA.search(said)
+    if java is None or int(java[1]) < OLDEST_JAVA or not (Path(java[2]) / "bin" / "javac").exists():
+        return "HAPI FHIR needs a JDK of Java 17 or newer for Maven: apt-get install openjdk-17-jdk-headless"
     return None
 
 
@@ -67,12 +69,22 @@ class HapiServer:
 
     def stop(self) -> None:
         """End it, and wait until no process of it is left."""
-        self._url_file.unlink(missing_ok=True)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, 15)
-            self._process.wait(10)
+        if self._url_file.exists():
+            self._url_file.unlink()  # a running server ends by that
+            self._wait()
+        with suppress(ProcessLookupError):
+            for how in (signal.SIGTERM, signal.SIGKILL):
+                os.killpg(self._process.pid, how)  # Maven may be gone before the server it started
+                self._wait()
+
+    def _wait(self) -> None:
+        """Until the whole group has ended, or PATIENCE."""
+        latest = time.monotonic() + PATIENCE
+        with suppress(ProcessLookupError):
+            while time.monotonic() < latest:
+                self._process.poll()
+                os.killpg(self._process.pid, 0)
+                time.sleep(0.05)
 
 
 @contextmanager
@@ -90,12 +102,16 @@ def main() -> None:
     """Start, load the synthetic patients, say how to try it, and wait for Ctrl-C."""
     if lacking := missing():
         sys.exit(lacking)
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: nothing is left behind
+        signal.signal(ending, signal.default_int_handler)
     port = os.environ.get("PORT", "8000")
     with running_hapi() as server:
         try:
             base = server.url(lambda spent: print(f"\rStarting HAPI FHIR ... {spent:.0f} s", end="", flush=True))  # noqa: T201
             print(f"\nHAPI FHIR R4: {base}")  # noqa: T201
-            subprocess.run([sys.executable, "-m", "cds_service", "load-fixtures", base], check=True)
+            loaded = subprocess.run([sys.executable, "-m", "cds_service", "load-fixtures", base], check=False)
+            if loaded.returncode:
+                sys.exit(loaded.returncode)  # it has said why
             print(TRY.format(base=base, port=port), flush=True)  # noqa: T201
             while True:
                 time.sleep(3600)

@@ -14,7 +14,7 @@ from cds_service.cli.load_fixtures import write
 from cds_service.fixture_patients import FixturePatient, load_fixture_patients
 from cds_service.settings import Settings
 from docker.hapi.run import HapiServer, missing
-from tests.hapi.ehr_server import FHIR, EhrServer, Service
+from tests.hapi.ehr_server import FHIR, Altering, EhrServer, Service, altering
 
 HERE = Path(__file__).parent
 HAPI_REQUIRED = os.environ.get("ATROPHY_CDS_REQUIRE_HAPI") == "1"
@@ -74,4 +74,11 @@ def hapi(patients: tuple[FixturePatient, ...]) -> EhrServer:
 def service(tmp_path: Path) -> Iterator[Service]:
     """The service in open mode with the time to read thousands of resources."""
     with Service(tmp_path, NOW) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(hapi: EhrServer) -> Iterator[Altering]:
+    """A way to the server that leads through us."""
+    with altering(hapi.base) as running:
         yield running

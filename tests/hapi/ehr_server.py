@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,8 +21,9 @@ from cds_service.cds_hooks.request import parse_hook_request
 from cds_service.fhir.client import FhirClient
 from cds_service.fhir.reader import read_record
 from cds_service.prefetch import OPEN_MODE, complete, prefetch_plan
+from cds_service.prefetch.plan import PAGE_SIZE
 from cds_service.reads import reads_of
-from cds_service.service import CdsService, load_rule_pack
+from cds_service.service import load_rule_pack
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.trust import OpenMode
@@ -46,13 +47,13 @@ class EhrServer:
         self._session.put(path, data=json.dumps(resource)).raise_for_status()
 
     def put_all(self, resources: list[Json]) -> None:
-        """Store many, some hundreds to a batch."""
-        for start in range(0, len(resources), 500):
+        """Store many, some hundreds to a transaction: all of them or an error."""
+        for start in range(0, len(resources), 250):
             entries = [
                 {"resource": r, "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}}
-                for r in resources[start : start + 500]
+                for r in resources[start : start + 250]
             ]
-            bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
             self._session.post(self.base, data=json.dumps(bundle)).raise_for_status()
 
     def get(self, path_or_url: str, **headers: str) -> requests.Response:
@@ -78,12 +79,24 @@ class EhrServer:
 class Service:
     """The real service behind its real application, without a network between us and it."""
 
-    def __init__(self, folder: Path, now: datetime, *, page_size: int | None = None, deadline: float = 30) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        now: datetime,
+        *,
+        deadline: float = 30,
+        page_size: int = PAGE_SIZE,
+        all_observations: bool = False,
+    ) -> None:
+        """``all_observations``: search them without codes, so that every one of a chart matches."""
         settings = Settings(open=True, database_url=f"sqlite:///{folder}/cds.db", deadline_seconds=deadline)
         self._store = Store(settings.database_url)
         self._store.migrate()
-        made = build_service if page_size is None else _small_pages(page_size)
-        service = made(settings, clients_of(settings), OpenMode(), self._store, lambda: now)
+        service = build_service(settings, clients_of(settings), OpenMode(), self._store, lambda: now)
+        reads = reads_of(load_rule_pack(settings.rules_dir, settings.today()))
+        if all_observations:
+            reads = msgspec.structs.replace(reads, observation_codes=(), undated_codes=())
+        service._plan = prefetch_plan(reads, page_size)
         app = create_app(settings, clock=lambda: now, store=self._store, service=service)
         self._client = app.test_client()
         self._service = service
@@ -108,8 +121,9 @@ class Service:
         response = self._client.post("/cds-services/atrophy-risk", json=body, base_url="http://localhost")
         return response.status_code, response.get_json()
 
-    def references_read(self, patient_id: str, **more: Any) -> set[str]:
+    def references_read(self, patient_id: str, *, post_search: bool = False, **more: Any) -> set[str]:
         """The references of all that the same call reads into the record."""
+        terms = msgspec.structs.replace(OPEN_MODE, post_search=post_search)
         request = parse_hook_request(json.dumps(a_call(patient_id, **more)).encode())
         with FhirClient() as client:
             payloads = complete(
@@ -119,7 +133,7 @@ class Service:
                 as_of=self._now,
                 deadline=time.monotonic() + 30,
                 allowed=lambda _: True,
-                terms=OPEN_MODE,
+                terms=terms,
             )
         vocabulary = self._service._pack.knowledge.vocabulary
         record = read_record(payloads, patient_id, vocabulary=vocabulary, as_of=self._now)
@@ -137,16 +151,7 @@ def a_call(patient_id: str, **more: Any) -> Json:
     }
 
 
-def _small_pages(page_size: int) -> Callable[..., CdsService]:
-    """``build_service`` with searches that ask for small pages."""
-
-    def made(settings: Settings, clients: Any, outbound: Any, store: Store, clock: Any) -> CdsService:
-        pack = load_rule_pack(settings.rules_dir, settings.today())
-        service = build_service(settings, clients, outbound, store, clock)
-        service._plan = prefetch_plan(reads_of(pack), page_size)
-        return service
-
-    return made
+PASSED_ON = ("Accept", "Cache-Control", "Content-Type")
 
 
 class Altering:
@@ -155,7 +160,7 @@ class Altering:
     def __init__(self, target: str, base: str) -> None:
         self.target = target
         self.base = base
-        self.asked: list[str] = []
+        self.asked: list[str] = []  # "GET /fhir/Observation?..."
         self.alter_path: Callable[[str], str] = lambda path: path
 
 
@@ -167,16 +172,23 @@ def altering(target: str) -> Iterator[Altering]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            proxy.asked.append(self.path)
+            self.pass_on(None)
+
+        def do_POST(self) -> None:
+            self.pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+
+        def pass_on(self, form: bytes | None) -> None:
+            proxy.asked.append(f"{self.command} {self.path}")
             path = proxy.alter_path(self.path.removeprefix("/fhir"))
-            headers = {name: self.headers[name] for name in ("Accept", "Cache-Control") if name in self.headers}
-            answer = requests.get(target + path, headers=headers, timeout=60)
+            headers = {name: self.headers[name] for name in PASSED_ON if name in self.headers}
+            answer = requests.request(self.command, target + path, data=form, headers=headers, timeout=60)
             body = answer.content.replace(target.encode(), proxy.base.encode())
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", answer.headers["Content-Type"])
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # its deadline has passed
+                self.send_response(answer.status_code)
+                self.send_header("Content-Type", answer.headers["Content-Type"])
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""

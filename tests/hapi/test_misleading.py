@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
 import requests
 
 from tests.hapi.conftest import NOW
-from tests.hapi.ehr_server import Altering, EhrServer, Service, altering, next_link, rules, states
+from tests.hapi.ehr_server import Altering, EhrServer, Service, next_link, rules, states
 from tests.hapi.test_found import patient, running_order
 
 ADA = "ada-steroid-myopathy"
-
-
-@pytest.fixture
-def proxy(hapi: EhrServer) -> Iterator[Altering]:
-    with altering(hapi.base) as running:
-        yield running
 
 
 def test_it_repeats_an_old_answer_for_a_minute_and_we_ask_for_a_new_one(hapi: EhrServer, service: Service) -> None:
@@ -80,6 +72,42 @@ def test_empty_searches_for_a_patient_who_is_not_there_prove_nothing(hapi: EhrSe
     assert hapi.get("Condition?patient=nobody-at-all").json()["total"] == 0
     status, body = service.call("nobody-at-all", fhirServer=hapi.base)
     assert (status, body["resourceType"]) == (412, "OperationOutcome")
+
+
+def test_a_type_that_it_does_not_know_is_not_offered(hapi: EhrServer, proxy: Altering, service: Service) -> None:
+    """404 to a search is no empty chart: the source is named as not offered, and the rest is judged (P-03)."""
+    proxy.alter_path = lambda path: path.replace("/MedicationStatement?", "/Nonsense?")
+    assert hapi.get(f"Nonsense?patient={ADA}").status_code == 404
+    status, body = service.call(ADA, fhirServer=proxy.base)
+    assert status == 200
+    states_of = states(body)
+    assert states_of.pop("medicationStatements") == "not-offered"
+    assert set(states_of.values()) == {"complete"}
+
+
+def test_a_search_by_post_finds_the_same(hapi: EhrServer, proxy: Altering, service: Service) -> None:
+    """A form to `_search`, where that is agreed; no patient's id stands in an address but in those of its links."""
+    weights(hapi, "posted", 60)
+    found = service.references_read("posted", fhirServer=hapi.base)
+    assert len(found) >= 60
+    assert service.references_read("posted", fhirServer=proxy.base, post_search=True) == found
+    searches = [line for line in proxy.asked if "_getpages" not in line and "/Patient/" not in line]
+    assert searches
+    assert all(re.fullmatch(r"POST /fhir/[A-Za-z]+/_search", line) for line in searches)
+
+
+def test_what_it_answers_emptily_or_not_at_all_is_never_asked(
+    hapi: EhrServer, proxy: Altering, service: Service
+) -> None:
+    """`code:text` is 200 and empty here, `$lastn` 500, `code:in` 404, a wrong date 400; `total` is not asked for."""
+    assert hapi.get(f"Condition?patient={ADA}").json()["entry"]
+    assert "entry" not in hapi.get(f"Condition?patient={ADA}&code:text=weakness").json()
+    service.call(ADA, fhirServer=proxy.base)
+    assert len(proxy.asked) > 10
+    assert not [line for line in proxy.asked if re.search(r"(:|%3A)(text|in)=|\$|_total|_include", line)]
+    dates = [date for line in proxy.asked for date in re.findall(r"&(?:date|authored)=ge([^&]+)", line)]
+    assert dates
+    assert all(re.fullmatch(r"\d{4}-\d{2}-\d{2}", date) for date in dates)
 
 
 def test_pages_are_capped_and_without_a_total_and_all_are_read(hapi: EhrServer, service: Service) -> None:

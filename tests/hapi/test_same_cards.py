@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.fixture_patients import FixturePatient, load_fixture_patients
+from cds_service.fixture_patients import ExpectedCard, FixturePatient, load_fixture_patients
 from cds_service.settings import Settings
 from tests.hapi.conftest import NOW
-from tests.hapi.ehr_server import EhrServer, Json, Service, without_uuids
+from tests.hapi.ehr_server import EhrServer, Json, Service, rules, without_uuids
 
 PATIENTS = load_fixture_patients(Settings().fixtures_dir, NOW.date())
 
@@ -24,10 +24,13 @@ def small_pages(tmp_path_factory: pytest.TempPathFactory) -> Service:
     return Service(tmp_path_factory.mktemp("small"), NOW, page_size=2)
 
 
-def shown(body: Json) -> list[tuple[str, str]]:
-    """Indicator and first rule of each card."""
+def shown(body: Json) -> list[ExpectedCard]:
+    """Indicator and rules of each card, the lead first."""
     assessment = "org.atrophy-cds.assessment"
-    return [(card["indicator"], card["extension"][assessment]["rules"][0]["id"]) for card in body["cards"]]
+    return [
+        ExpectedCard(card["indicator"], tuple(rule["id"] for rule in card["extension"][assessment]["rules"]))
+        for card in body["cards"]
+    ]
 
 
 @pytest.mark.parametrize("patient", PATIENTS, ids=[p.id for p in PATIENTS])
@@ -43,7 +46,12 @@ def test_prefetch_and_fetch_give_the_same_cards(
     status, fetched = service.call(patient.id, fhirServer=hapi.base)
     _, paged = small_pages.call(patient.id, fhirServer=hapi.base)
     assert status == 200
-    assert shown(fetched) == [(card.indicator, card.rules[0]) for card in patient.expected_cards]
+    assert shown(fetched) == list(patient.expected_cards)
+    status_of = rules(fetched)
+    fired = {rule for rule, value in status_of.items() if value == "fired"}
+    assert fired == set(patient.fired) - set(patient.held_back)
+    assert {*patient.suppressed} <= {rule for rule, value in status_of.items() if value == "suppressed"}
+    assert not fired & set(patient.near_misses)
     assert without_uuids(fetched) == without_uuids(sent)
     assert without_uuids(paged)["cards"] == without_uuids(sent)["cards"]
 
