@@ -19,7 +19,7 @@ demo: $(READY) ## run the service with its synthetic patients
 serve: $(READY) ## run the service, open to every caller, on this machine
 	$(BIN)/atrophy-cds serve --open --port $(PORT)
 
-hapi: $(READY) ## start a real HAPI FHIR with the synthetic patients (Java 17 and Maven)
+hapi: $(READY) ## start a real HAPI FHIR with the synthetic patients (JDK 17 or newer, Maven)
 	PORT=$(PORT) $(BIN)/python docker/hapi/run.py
 
 test: $(READY) ## run the tests; names what was skipped and why
