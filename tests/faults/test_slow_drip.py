@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.test_faults import CHARTS, call, client_with, prefetch_without
+from tests.faults.calls import CHARTS, call, client_with, prefetch_without
 from tests.fhir_server import Fault, FhirServer
 
 FDS = Path("/proc/self/fd")
