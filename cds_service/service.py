@@ -141,6 +141,8 @@ class CdsService:
         watch = Stopwatch()
         as_of = self._clock().astimezone(self._zone)
         server = self._outbound.reach(client, request.fhir_server or "")
+        if request.fhir_server is not None:  # whatever is agreed for a base holds for every spelling of it (P-08)
+            request = msgspec.structs.replace(request, fhir_server=server.base)
         payloads = complete(
             request,
             plan=self._plan,

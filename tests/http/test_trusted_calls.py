@@ -15,7 +15,7 @@ from cds_service.app import create_app
 from cds_service.fixture_patients import FixturePatient, load_fixture_patients
 from cds_service.settings import Settings
 from tests.ehr import PUBLIC_URL, Ehr, write_clients
-from tests.fhir_server import FhirServer
+from tests.fhir_server import Fault, FhirServer
 from tests.http.stand_in import CALL, NOW, an_authorization
 
 EXTENSION = "org.atrophy-cds.evaluation"
@@ -124,3 +124,17 @@ def test_p09_searches_are_posted_where_that_is_agreed(
     status, body = answer(client, ehr, patient, fhirServer=fhir.base)
     assert (status, body["cards"][0]["indicator"]) == (200, "warning")
     assert [seen.target for seen in fhir.seen if patient.id in seen.target] == [f"/fhir/Patient/{patient.id}"]
+
+
+@pytest.mark.parametrize("spelling", ["http://inner.hospital.example/r4", "BASE/", "upper case"])
+def test_p08_another_spelling_of_the_base_is_rewritten_before_sending(
+    settings: Settings, ehr: Ehr, fhir: FhirServer, patient: FixturePatient, tmp_path: Path, spelling: str
+) -> None:
+    """In ``fhirServer`` and in links; the name of the alias is never looked up."""
+    listed = entry(fhir, "anonymous_fhir = true").replace(" }]", ', aliases = ["http://inner.hospital.example/r4"] }]')
+    client = client_for(settings, write_clients(tmp_path, ehr, listed))
+    meant = {"BASE/": f"{fhir.base}/", "upper case": fhir.base.replace("http", "HTTP")}.get(spelling, spelling)
+    fhir.faults["Condition"] = Fault(link="http://inner.hospital.example/r4/Condition?patient=other", times=1)
+    status, body = answer(client, ehr, patient, fhirServer=meant)
+    assert (status, body["cards"][0]["indicator"]) == (200, "warning")
+    assert {source["state"] for source in body["extension"][EXTENSION]["sources"]} == {"complete"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -521,8 +523,12 @@ class TestStates:
             (401, FAILED, "unauthorized"),
             (403, FAILED, "forbidden"),
             (404, NOT_OFFERED, "not-found"),
+            (405, FAILED, "method-refused"),
+            (410, FAILED, "gone"),
+            (422, FAILED, "refused"),
             (429, FAILED, "throttled"),
             (500, FAILED, "server-error"),
+            (503, FAILED, "server-error"),
         ],
     )
     def test_of_a_search_that_is_refused(
@@ -682,6 +688,24 @@ class TestDeadline:
         assert {payload.state for payload in payloads.values()} == {FAILED}
         assert payloads["carePlans"].cause == "deadline"
 
+    def test_a_name_that_is_not_resolved_in_time(self, client: FhirClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A resolver keeps no deadline; the call does."""
+        answered = threading.Event()
+
+        def hang(*_: object, **__: object) -> list[Any]:
+            answered.wait(5)
+            raise socket.gaierror
+
+        monkeypatch.setattr("socket.getaddrinfo", hang)
+        request = msgspec.structs.replace(a_request(None, all_null(conditions=...)), fhir_server="https://ehr.example")
+        started = time.monotonic()
+        payload = completed(client, request, within=0.4)["conditions"]
+        spent = time.monotonic() - started
+        answered.set()
+
+        assert spent < 0.7
+        assert said(payload) == ("fetch", FAILED, "deadline")
+
     def test_pages_that_came_in_time_are_kept(self, client: FhirClient, server: FhirServer) -> None:
         """P-41: stops in time and says incomplete."""
         server.page_size = 1
@@ -728,6 +752,15 @@ class TestReferencedMedications:
 
         assert ids_in(payload) == ["m1", "d1"]
         assert server.seen[0].target == "/fhir/Medication/d1"
+
+    def test_one_under_an_alias_is_read_from_the_base(self, client: FhirClient, server: FhirServer) -> None:
+        """P-08."""
+        inner = "http://inner.hospital.example/r4"
+        came = all_null(medicationRequests=bundle(self.request(f"{inner}/Medication/d1")))
+        payload = completed(client, a_request(server, came), terms=FetchTerms(aliases=(inner,)))["medicationRequests"]
+
+        assert said(payload) == ("prefetch", COMPLETE, None)
+        assert ids_in(payload) == ["m1", "d1"]
 
     @pytest.mark.parametrize("reference", ["#d1", "urn:uuid:4e0a3a1e-3065-4142-ba52-1d5e2f1e4f6a", "Substance/d1"])
     def test_others_are_not_read(self, client: FhirClient, server: FhirServer, reference: str) -> None:

@@ -29,22 +29,29 @@ def test_an_entry_with_fatal_or_error_has_failed(severity, code):
     assert verdict_on_entry(decoded(outcome(severity, code))) == (FAILED, "outcome-error")
 
 
-@pytest.mark.parametrize("severity", ["error", "warning", "information"])
+@pytest.mark.parametrize("severity", ["fatal", "error", "warning", "information"])
 @pytest.mark.parametrize("code", ["suppressed", "forbidden", "security", "incomplete", "throttled", "too-costly"])
 def test_an_entry_that_says_something_is_held_back_is_incomplete_at_any_severity(severity, code):
     assert verdict_on_entry(decoded(outcome(severity, code))) == (INCOMPLETE, "outcome-incomplete")
 
 
+@pytest.mark.parametrize("severity", ["warning", "information"])
 @pytest.mark.parametrize("code", ["timeout", "transient", "exception"])
-def test_lost_on_the_way_below_error_is_incomplete(code):
-    assert verdict_on_entry(decoded(outcome("warning", code))).state is INCOMPLETE
-    assert verdict_on_value(decoded(outcome("warning", code))).state is INCOMPLETE
+def test_lost_on_the_way_below_error_is_incomplete(severity, code):
+    assert verdict_on_entry(decoded(outcome(severity, code))).state is INCOMPLETE
+    assert verdict_on_value(decoded(outcome(severity, code))).state is INCOMPLETE
 
 
 @pytest.mark.parametrize("epic_code", ["4130", "4131", "4134", "59204", "59205"])
 @pytest.mark.parametrize("severity", ["fatal", "error", "warning", "information"])
 def test_epic_codes_win_over_the_severity_of_an_entry(epic_code, severity):
     assert verdict_on_entry(decoded(outcome(severity, "processing", epic_code))).state is INCOMPLETE
+
+
+@pytest.mark.parametrize("epic_code", ["4130", "4131", "4134", "59204", "59205"])
+def test_of_a_whole_value_the_severity_wins(epic_code):
+    assert verdict_on_value(decoded(outcome("error", "processing", epic_code))).state is FAILED
+    assert verdict_on_value(decoded(outcome("warning", "processing", epic_code))).state is INCOMPLETE
 
 
 @pytest.mark.parametrize("epic_code", ["4101", "4119"])
