@@ -78,12 +78,17 @@ def _new(criterion: Criterion) -> Narrow:
     sets = frozenset(criterion.condition or criterion.finding)
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
-        others = inquiry.index.conditions.of(sets)
         return [
             entry
             for entry in entries
             if (condition := _condition(entry)) is not None
-            and is_new(condition, days, inquiry.as_of, others=others, red_flag=red_flag)
+            and is_new(
+                condition,
+                days,
+                inquiry.as_of,
+                others=inquiry.index.conditions.of(sets.intersection(condition.sets)),  # B-01: of the same set
+                red_flag=red_flag,
+            )
         ]
 
     return narrow

@@ -67,6 +67,17 @@ def test_another_side_than_an_old_deficit(old: Site | None, new: Site, holds: bo
     assert verdict.value is holds
 
 
+@pytest.mark.parametrize(
+    ("before", "holds"),
+    [({"paralysis"}, True), ({"weakness"}, False), ({"weakness", "paralysis"}, False), (set(), True)],
+)
+def test_b01_only_an_older_entry_of_the_same_set_makes_it_old(before: set[str], holds: bool) -> None:
+    """A limb that was paralysed years ago and is now recorded as weak: the weakness is new."""
+    earlier = [condition(*before, onset=400, site=LEFT)] if before else []
+    facts = facts_of(condition("weakness", recorded=1, site=LEFT), *earlier)
+    assert ask(facts, condition=("weakness", "paralysis"), new_within_days=2).value is holds
+
+
 @pytest.mark.parametrize(("fall", "holds"), [(13, True), (12, False), (27, True), (28, False)])
 def test_near_means_so_many_days_before_or_after_any_entry(fall: float, holds: bool) -> None:
     injuries = [condition("fracture", onset=20), condition("fracture", onset=2)]
