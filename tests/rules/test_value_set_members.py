@@ -26,6 +26,7 @@ HELD = [
     ("§2", "polio", "A80.9 B91 G14 Z86.12 398102009 31097004"),
     ("§2", "neuropathy", "G54.0 G56.01 G56.21 G57.00 G58.9 G60.0 G61.81 G62.9 G63 M54.16 E11.42"),
     ("§2", "myopathy", "G72.0 G72.41 G72.9 M33.10 G71.01 M60.10"),
+    ("B-30", "congenital-myopathy", "G71.20 G71.21"),
     ("B-07", "toxic-or-unspecified-myopathy", "G72.0 G72.2 G72.9"),
     ("B-67", "infective-or-unspecified-myositis", "M60.80 M60.9"),
     ("§2", "systemic-illness", "C34.90 C50.911 C61 C71.9 C43.9 C7A.00 C96.9 363346000 B20 Z21 86406008 A15.0 A19.9 "
