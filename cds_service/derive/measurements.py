@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from cds_service.derive.index import RecordIndex
+from cds_service.derive.limits import Limit, limits_of
 from cds_service.derive.units import UnitKnowledge
 from cds_service.partial_date import PartialDate
 from cds_service.record import ObservationEntry
@@ -17,7 +18,7 @@ DatedValue = tuple[PartialDate, float, ObservationEntry]
 class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A measure of ``rules/findings.toml``: abnormal when beyond its limit, in ``unit`` after conversion.
 
-    One of ``below``, ``at_most``, ``above``, ``at_least`` is given, by sex (``male``, ``female``) or as ``any``.
+    One of ``below``, ``at_most``, ``above``, ``at_least`` is given: see :class:`Limit`.
     ``decimals`` is the precision of the limit as the guideline writes it; only converted values are rounded (B-74).
     """
 
@@ -34,9 +35,16 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     at_least: Mapping[str, float] = {}
     best_of_sides: bool = False
 
+    def __post_init__(self) -> None:
+        if len(limits_of(self)) != 1:
+            raise ValueError("a measure has one limit: above, at_least, below or at_most")
+
 
 class Measurement(msgspec.Struct, frozen=True, gc=False):
-    """One abnormal result: the value in the measure's unit, the limit in words, the first abnormal date (A-15)."""
+    """One abnormal result: the value in the measure's unit, the limit in words, the first abnormal date (A-15).
+
+    ``by_sex``: abnormal for one of the sexes, and the patient's is not known (A-12).
+    """
 
     kind: str
     level: int
@@ -45,6 +53,7 @@ class Measurement(msgspec.Struct, frozen=True, gc=False):
     unit: str
     limit: str
     onset: PartialDate | None
+    by_sex: bool = False
 
 
 def value_in(entry: ObservationEntry, unit: str, units: UnitKnowledge, decimals: int) -> float | None:
@@ -85,31 +94,23 @@ def _judge(dated: list[DatedValue], measure: Measured, gender: str | None) -> Me
     if measure.best_of_sides:
         by_side = {(entry.coding, entry.site.side): (when, value, entry) for when, value, entry in dated}
         latest = max(by_side.values(), key=lambda v: v[1])
-    _, value, entry = latest
-    limit = _broken_limit(value, measure, gender)
-    if limit is None:
+    (limit,) = limits_of(measure)
+    broken = _breaks(latest, limit, gender)
+    if broken is False:
         return None
-    onset = next((when for when, earlier, _ in dated if _broken_limit(earlier, measure, gender)), None)
-    return Measurement(measure.kind, measure.level, entry, value, measure.unit, limit, onset)
+    onset = next((one[0] for one in dated if _breaks(one, limit, gender) in (True, broken)), None)
+    _, value, entry = latest
+    by_sex = broken is None
+    return Measurement(
+        measure.kind, measure.level, entry, value, measure.unit, _words(limit, measure, gender), onset, by_sex
+    )
 
 
-def _broken_limit(value: float, measure: Measured, gender: str | None) -> str | None:
-    """The limit in words when the value breaks it for this sex, or for both when the sex is not known (A-12)."""
-    for word, limits, broken in (
-        ("below", measure.below, float.__lt__),
-        ("at most", measure.at_most, float.__le__),
-        ("above", measure.above, float.__gt__),
-        ("at least", measure.at_least, float.__ge__),
-    ):
-        limit = _limits_for(limits, gender)
-        if limit and all(broken(float(value), float(one)) for one in limit):
-            return f"{word} {limit[0]:g} {measure.unit}" if len(limit) == 1 else f"{word} the limit of both sexes"
-    return None
+def _breaks(dated: DatedValue, limit: Limit, gender: str | None) -> bool | None:
+    _, value, entry = dated
+    return limit.broken_by(value, entry.comparator, gender)
 
 
-def _limits_for(limits: Mapping[str, float], gender: str | None) -> tuple[float, ...]:
-    if "any" in limits:
-        return (limits["any"],)
-    if gender is not None and gender in limits:
-        return (limits[gender],)
-    return tuple(limits.values())
+def _words(limit: Limit, measure: Measured, gender: str | None) -> str:
+    said = limit.words(gender)
+    return f"{said} {measure.unit}" if len(limit.for_sex(gender)) == 1 else said

@@ -17,14 +17,13 @@ from cds_service.rule_engine.criterion import (
     Indicator,
 )
 from cds_service.rule_engine.expression import FALSE, TRUE, joined
-from cds_service.rule_engine.inquiry import MEDICATIONS, Inquiry, course_fact
+from cds_service.rule_engine.inquiry import BIRTH_DATE, GENDER, MEDICATIONS, Inquiry, course_fact
 from cds_service.rule_engine.model import Status, Verdict
 from cds_service.rule_engine.narrowing import narrowed
 from cds_service.rule_engine.results import result
 from cds_service.rule_engine.selection import narrowings, status_filter
 
 Ask = Callable[[Inquiry], Verdict]
-BIRTH_DATE = "birthDate"
 
 
 def compile_criterion(criterion: Criterion, measured_kinds: frozenset[str]) -> Ask:
@@ -77,7 +76,11 @@ def _finding(criterion: Criterion, measured_kinds: frozenset[str]) -> Ask:
             found = [f for f in found if started is not None or f.onset is None]
             if not found and narrowed(held, at_any_start, inquiry):
                 return Verdict(None, missing=(MEDICATIONS,))
-        return inquiry.verdict(found, sources)
+        seen = inquiry.verdict(found, sources)
+        by_sex = [f for f in inquiry.facts.findings_by_sex if f.kind in kinds]
+        if by_sex and not found and narrowed(by_sex, steps, inquiry):
+            return Verdict(None, missing=(GENDER, *seen.missing))
+        return seen
 
     return ask
 

@@ -9,7 +9,7 @@ import msgspec
 from cds_service.derive.age import age_in_years
 from cds_service.derive.findings import Finding
 from cds_service.rule_engine.expression import FALSE, names_in
-from cds_service.rule_engine.inquiry import Inquiry
+from cds_service.rule_engine.inquiry import BIRTH_DATE, Inquiry
 from cds_service.rule_engine.model import (
     INDICATOR_RANK,
     Assessment,
@@ -92,7 +92,7 @@ def _blocked(compiled: CompiledRule, inquiry: Inquiry, verdict: Verdict) -> Asse
     """Age, hospice and the rule's own reasons to stay silent (G10, G11). An unknown reason never silences."""
     rule = compiled.rule
     if rule.youngest is not None and inquiry.record.birth_date is None:
-        return Assessment(rule, Status.UNKNOWN, _could_not(("birthDate",)), missing=("birthDate",))
+        return Assessment(rule, Status.UNKNOWN, _could_not((BIRTH_DATE,)), missing=(BIRTH_DATE,))
     if (excluded := _too_young(rule, inquiry)) is not None:
         return excluded
     if not rule.passes_hospice and inquiry.ask("hospice_care").value:

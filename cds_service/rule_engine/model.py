@@ -219,12 +219,16 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the rules are asked about: the record and everything derived from it."""
+    """What the rules are asked about: the record and everything derived from it.
+
+    ``findings_by_sex`` would be findings if the patient, whose sex is not known, were of one of the sexes (A-12).
+    """
 
     record: PatientRecord
     as_of: datetime
     exposure: SteroidExposure
     findings: tuple[Finding, ...]
+    findings_by_sex: tuple[Finding, ...]
     finding_level: int
     tempo: str
     risk_domains: tuple[RiskDomain, ...]

@@ -137,12 +137,13 @@ def record(*entries: object, **fields: object) -> PatientRecord:
 def facts_of(*entries: object, steroid_level: int = 0, **fields: object) -> Facts:
     patient = record(*entries, **fields)
     index = RecordIndex(patient, AS_OF)
-    findings = find_findings(index, FINDINGS, UNITS)
+    findings, by_sex = find_findings(index, FINDINGS, UNITS)
     return Facts(
         record=patient,
         as_of=AS_OF,
         exposure=SteroidExposure(level=steroid_level),
         findings=findings,
+        findings_by_sex=by_sex,
         finding_level=finding_level(findings),
         tempo=tempo(findings, AS_OF),
         risk_domains=(),
