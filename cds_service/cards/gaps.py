@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cds_service.cards.knowledge import CardDeck
-from cds_service.record import MEDICATION_SOURCES, PatientRecord, SourceName, SourceState
-from cds_service.rule_engine.inquiry import BIRTH_DATE, GENDER, MEDICATIONS
+from cds_service.record import BIRTH_DATE, GENDER, MEDICATION_SOURCES, PatientRecord, SourceName, SourceState
+from cds_service.rule_engine.inquiry import MEDICATIONS
 from cds_service.rule_engine.model import Evaluation, Status
 
 _UNREAD = frozenset({SourceState.INCOMPLETE, SourceState.FAILED})

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from cds_service.derive import habits, worsening
 from cds_service.derive.medications import day_of, taken
 from cds_service.partial_date import PartialDate
-from cds_service.record import ConditionEntry, ObservationEntry
+from cds_service.record import GENDER, ConditionEntry, ObservationEntry
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import FALSE
-from cds_service.rule_engine.inquiry import GENDER, MEDICATIONS, Inquiry, fact_of, newest_onset, result_fact
+from cds_service.rule_engine.inquiry import MEDICATIONS, Inquiry, fact_of, newest_onset, result_fact
 from cds_service.rule_engine.model import Fact, Verdict
 from cds_service.rule_engine.relations import Ask, just_before
 

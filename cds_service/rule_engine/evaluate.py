@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from cds_service.derive.age import age_in_years
+from cds_service.derive.age import is_at_least
 from cds_service.derive.findings import Finding
+from cds_service.record import BIRTH_DATE
 from cds_service.rule_engine.expression import FALSE, names_in
-from cds_service.rule_engine.inquiry import BIRTH_DATE, Inquiry
+from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import (
     INDICATOR_RANK,
     Assessment,
@@ -91,7 +92,7 @@ def _exception(compiled: CompiledRule, inquiry: Inquiry) -> str | None:
 def _blocked(compiled: CompiledRule, inquiry: Inquiry, verdict: Verdict) -> Assessment | None:
     """Age, hospice and the rule's own reasons to stay silent (G10, G11). An unknown reason never silences."""
     rule = compiled.rule
-    if rule.youngest is not None and inquiry.record.birth_date is None:
+    if rule.youngest is not None and is_at_least(rule.youngest, inquiry.record.birth_date, inquiry.as_of) is None:
         return Assessment(rule, Status.UNKNOWN, _could_not((BIRTH_DATE,)), missing=(BIRTH_DATE,))
     if (excluded := _too_young(rule, inquiry)) is not None:
         return excluded
@@ -107,8 +108,7 @@ def _blocked(compiled: CompiledRule, inquiry: Inquiry, verdict: Verdict) -> Asse
 
 def _too_young(rule: Rule, inquiry: Inquiry) -> Assessment | None:
     """G11: a known age below the rule's is an answer, whatever else could not be read."""
-    age = age_in_years(inquiry.record.birth_date, inquiry.as_of)
-    if rule.youngest is None or age is None or age >= rule.youngest:
+    if rule.youngest is None or is_at_least(rule.youngest, inquiry.record.birth_date, inquiry.as_of) is not False:
         return None
     return Assessment(rule, Status.NOT_MET, f"for patients of {rule.youngest} years and over")
 

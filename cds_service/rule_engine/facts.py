@@ -38,4 +38,5 @@ def gather_facts(record: PatientRecord, knowledge: Knowledge, as_of: datetime) -
         index=index,
     )
     shown = knowledge.rules.domains_shown(facts)
-    return msgspec.structs.replace(facts, risk_domains=find_risk_domains(index, exposure, knowledge.domains, shown))
+    domains = find_risk_domains(index, exposure, knowledge.domains, shown)
+    return msgspec.structs.replace(facts, risk_domains=domains.present, unjudged_domains=domains.unjudged)

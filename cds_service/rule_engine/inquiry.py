@@ -29,7 +29,6 @@ Criteria = Mapping[str, Callable[["Inquiry"], Verdict]]
 _SEEN = (SourceState.COMPLETE, SourceState.NOT_NEEDED)
 _NOTHING: Mapping[str, Assessment] = {}
 MEDICATIONS = "medications"
-BIRTH_DATE, GENDER = "birthDate", "gender"
 _ACTIVITY_DATES = {"ServiceRequest": "ordered", "CarePlan": "since"}
 
 

@@ -222,6 +222,7 @@ class Facts(msgspec.Struct, frozen=True):
     """What the rules are asked about: the record and everything derived from it.
 
     ``findings_by_sex`` would be findings if the patient, whose sex is not known, were of one of the sexes (A-12).
+    ``unjudged_domains`` are risk domains of which it cannot be told, with what was missing.
     """
 
     record: PatientRecord
@@ -238,6 +239,7 @@ class Facts(msgspec.Struct, frozen=True):
     weight_knowledge: WeightKnowledge
     habits: HabitKnowledge
     index: RecordIndex
+    unjudged_domains: Mapping[str, tuple[str, ...]] = {}
 
 
 class Evaluation(msgspec.Struct, frozen=True):

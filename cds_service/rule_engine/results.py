@@ -10,9 +10,9 @@ from typing import NamedTuple
 from cds_service.derive.habits import latest
 from cds_service.derive.limits import Limit, all_broken, limits_of
 from cds_service.partial_date import PartialDate
-from cds_service.record import ObservationEntry
+from cds_service.record import GENDER, ObservationEntry
 from cds_service.rule_engine.criterion import Criterion
-from cds_service.rule_engine.inquiry import GENDER, Inquiry, result_fact
+from cds_service.rule_engine.inquiry import Inquiry, result_fact
 from cds_service.rule_engine.model import Verdict
 from cds_service.rule_engine.relations import Ask, in_time
 
