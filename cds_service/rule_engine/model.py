@@ -108,6 +108,7 @@ class Rule(Written, frozen=True, kw_only=True):
     """One rule file. ``number`` is R01-R25 of the clinical specification, ``claims`` its S-numbers.
 
     ``own_trigger``: the tier neither silences nor caps it (A-02). ``pattern_tier``: its pattern alone makes tier 3.
+    ``below_critical``: the card of what is not critical, where it is not that of ``group`` (A-74).
     ``youngest``: not below this age (G11). ``context`` and ``looked_for`` name criteria: facts that the card adds when
     they hold, and things that it names as not found when they do not.
     """
@@ -129,6 +130,7 @@ class Rule(Written, frozen=True, kw_only=True):
     extension: bool = False
     own_trigger: bool = False
     pattern_tier: bool = False
+    below_critical: CardGroup | None = None
     passes_hospice: bool = False
     youngest: int | None = None
     carried_by: tuple[str, ...] = ()
@@ -144,6 +146,10 @@ class Rule(Written, frozen=True, kw_only=True):
     suppressed: tuple[Suppression, ...] = ()
     offers: tuple[Offer, ...] = ()
     advice: tuple[Advice, ...] = ()
+
+    def card_for(self, indicator: Indicator | None) -> CardGroup:
+        """The card on which it speaks: critical is always Emergency (A-74, B-25)."""
+        return "emergency" if indicator == "critical" else self.below_critical or self.group
 
 
 # --- what an evaluation answers --------------------------------------------------------------------------------------
