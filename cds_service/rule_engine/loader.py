@@ -93,7 +93,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
     weight = read_struct(folder / "weight.toml", WeightKnowledge)
     habits = read_struct(folder / "habits.toml", HabitKnowledge)
     tiers = read_struct(folder / "tiers.toml", TierKnowledge)
-    orders = _order_keys(folder / "orders.toml")
+    orders = order_keys(folder / "orders.toml")
     tables = load_code_tables(folder, steroids, {Coding(ORDER_SYSTEM, key): f"order:{key}" for key in orders})
     known = tables.known_sets
     measured = frozenset(m.kind for m in findings.measured)
@@ -133,7 +133,8 @@ def pack_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _order_keys(path: Path) -> frozenset[str]:
+def order_keys(path: Path) -> frozenset[str]:
+    """The keys of the orders that ``path``, an ``orders.toml``, describes."""
     orders = read_toml(path).get("order", {})
     return frozenset(orders) if isinstance(orders, dict) else frozenset()
 
