@@ -36,7 +36,7 @@ from cds_service.rule_engine.rulebook import (
 from cds_service.rule_engine.tier import TierKnowledge
 from cds_service.rule_engine.written import convert, line_of, read_struct, read_toml
 
-REQUIRED_GATES = ("explained", "hospice_care", "palliative_care")
+REQUIRED_GATES = ("cause_recorded", "hospice_care", "palliative_care")
 ORDER_SYSTEM = "urn:atrophy-cds:orders"
 SET_FIELDS = (
     "condition",

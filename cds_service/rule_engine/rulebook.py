@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal
 
 import msgspec
 
-from cds_service.derive.risk_domains import DomainKnowledge
+from cds_service.derive.risk_domains import DomainKnowledge, Shown
 from cds_service.rule_engine.compiler import Compiler
 from cds_service.rule_engine.criterion import Criterion, names_asked, rules_named
 from cds_service.rule_engine.expression import Expression, names_in, read_expression
@@ -62,17 +61,19 @@ class RuleBook(msgspec.Struct, frozen=True):
     tiers: TierKnowledge
     domains: tuple[CompiledDomain, ...] = ()
 
-    def domains_shown(self, facts: Facts) -> dict[str, Literal["plain", "strong"]]:
-        """The risk domains that their criteria show. What cannot be judged shows nothing."""
+    def domains_shown(self, facts: Facts) -> dict[str, Shown]:
+        """The risk domains that their criteria show, and those of which it cannot be told."""
         inquiry = Inquiry(facts, self.gates)
-        shown: dict[str, Literal["plain", "strong"]] = {}
+        shown: dict[str, Shown] = {}
         for domain in self.domains:
             if domain.unless is not None and domain.unless(inquiry.ask).value:
                 continue
             if domain.strong_when is not None and domain.strong_when(inquiry.ask).value:
                 shown[domain.name] = "strong"
-            elif domain.when is not None and domain.when(inquiry.ask).value:
-                shown[domain.name] = "plain"
+            elif domain.when is not None:
+                held = domain.when(inquiry.ask)
+                if held.value is not False:
+                    shown[domain.name] = "plain" if held.value else held.missing
         return shown
 
     def named(self, words: Iterable[str]) -> frozenset[str]:

@@ -42,10 +42,13 @@ def _overview(pack: Pack) -> Iterator[str]:
     yield "| No. | Rule | Card | Clinically reviewed | Review by |"
     yield "|---|---|---|---|---|"
     for rule in pack.rules:
-        indicators = ", ".join(dict.fromkeys(fires.indicator for fires in rule.fires))
+        cards: dict[str, dict[str, None]] = {}
+        for fires in rule.fires:
+            cards.setdefault(rule.card_for(fires.indicator), {})[fires.indicator] = None
+        shown = "; ".join(f"{card}: {', '.join(indicators)}" for card, indicators in cards.items())
         reviewed = rule.checker or "**not clinically reviewed**"
         title = f"[{rule.title}](#{_anchor(rule)})"
-        yield f"| {rule.number} | {title} | {rule.group}: {indicators} | {reviewed} | {rule.review_by} |"
+        yield f"| {rule.number} | {title} | {shown} | {reviewed} | {rule.review_by} |"
     yield ""
 
 
