@@ -30,6 +30,7 @@ class Gate(Written, frozen=True, kw_only=True):
     """One gate: what it says of all rules, and its lines for single ones. ``every_rule``: no rule has to ask for it."""
 
     number: str
+    title: str
     says: str
     every_rule: bool = False
     line: tuple[GateLine, ...] = ()

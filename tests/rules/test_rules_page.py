@@ -142,7 +142,7 @@ def test_every_gate_is_named_at_the_rule_and_in_words_before_the_rules(rule: Tab
     here = section(rule["number"]).partition("**Gates**\n")[2].partition("\n\n**")[0]
     assert set(re.findall(r"\bG\d+\b", here)) == set(numbers)
     for gate in GATES["gate"]:
-        assert f"| {gate['number']} | {gate['says']} |" in PAGE
+        assert f"| {gate['number']} | {gate['title']} | {gate['says']} |" in PAGE
 
 
 @by_rule
@@ -154,8 +154,8 @@ def test_what_a_gate_lifts_or_asks_at_the_rule_is_said(rule: Table) -> None:
     assert ("Palliative care does not lower it" in here) is (rule["group"] == "emergency")
     assert ("Not for patients under" in here) is ("youngest" in rule)
     asks = " ".join(s["when"] for s in rule.get("suppressed", ())) + " ".join(f["when"] for f in rule["fires"])
-    assert ("G15: Asked here" in here) is ("functional_disorder" in asks)
-    lines = dict(re.findall(r"- (G1|G3): (.*)", here))
+    assert ("G15 functional disorder: Asked here" in here) is ("functional_disorder" in asks)
+    lines = dict(re.findall(r"- (G1|G3) [a-z ]*: (.*)", here))
     for name, criterion in rule["criteria"].items():
         assert "status" not in criterion or cell(name) in lines["G1"]
         assert "confirmed" not in criterion or cell(name) in lines["G3"]
@@ -221,7 +221,21 @@ def test_every_line_of_a_gate_stands_at_some_rule() -> None:
     for gate in GATES["gate"]:
         for line in gate.get("line", ()):
             opening = line["says"].partition("{")[0]
-            assert f"- {gate['number']}: {opening}" in PAGE, line
+            assert f"- {gate['number']} {gate['title']}: {opening}" in PAGE, line
+
+
+def test_every_finding_stands_with_its_level_and_limit() -> None:
+    """A1, B-04: "below the cut-off" says nothing without the number."""
+    findings = toml(RULES / "findings.toml")
+    head = PAGE.partition("## R01")[0]
+    for coded in findings["coded"]:
+        assert f"| {coded['says']} | F{coded['level']} |" in head
+    for measured in findings["measured"]:
+        (row,) = re.findall(rf"(?m)^\| {re.escape(measured['says'])} \| F{measured['level']} \| (.*) \|$", head)
+        numbers = [n for name in ("below", "at_most", "above", "at_least") for n in measured.get(name, {}).values()]
+        assert numbers
+        assert all(f"{number}" in row for number in (*numbers, measured["within_days"]))
+    assert "below 27 kg (male), 16 kg (female)" in head
 
 
 def test_tiers_and_leads_stand_before_the_rules() -> None:

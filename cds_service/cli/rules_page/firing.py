@@ -90,7 +90,7 @@ def _carried(rule: Rule, pack: Pack) -> Iterator[str]:
         yield (
             f"As {ways} it stands on the card of the first of these that fires: {', '.join(carriers)}. That card then"
             " offers its first-line orders too and has its id in the extension, but not its words (A-25, B-29). While"
-            " that card is away after an answer, it has a card of its own."
+            " that card is away after an answer, and in any other way to fire, it has a card of its own."
         )
 
 

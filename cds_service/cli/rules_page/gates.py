@@ -14,10 +14,10 @@ NOT_SAID = Criterion(says="")
 
 def gates_of_all_rules(pack: Pack) -> Iterator[str]:
     """The table of gates."""
-    yield "| Gate | For all rules |"
-    yield "|---|---|"
+    yield "| Gate | About | For all rules |"
+    yield "|---|---|---|"
     for gate in pack.knowledge.gates_in_words:
-        yield f"| {gate.number} | {gate.says} |"
+        yield f"| {gate.number} | {gate.title} | {gate.says} |"
 
 
 def gates_here(rule: Rule, pack: Pack) -> Iterator[str]:
@@ -27,9 +27,10 @@ def gates_here(rule: Rule, pack: Pack) -> Iterator[str]:
     absent: list[str] = []
     for gate in pack.knowledge.gates_in_words:
         lines = [line for written in gate.line if (line := _line(written, rule, pack)) is not None]
-        yield from (f"- {gate.number}: {line}" for line in lines)
+        name = f"{gate.number} {gate.title}"
+        yield from (f"- {name}: {line}" for line in lines)
         if not lines:
-            (plain if gate.every_rule else absent).append(gate.number)
+            (plain if gate.every_rule else absent).append(name)
     if plain:
         yield f"- As for every rule: {', '.join(plain)}."
     if absent:
