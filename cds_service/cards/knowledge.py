@@ -48,6 +48,13 @@ class Words(_Written, frozen=True, kw_only=True):
     not_checked: str
     options: str
     also: str
+    contradicts: str
+    as_of: str
+    as_of_with_ages: str
+    from_to: str
+    day: str
+    days: str
+    years: str
     source: str
     suggested: str
     second_step: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -24,17 +24,13 @@ from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.settings import Settings
 
 FAILED = 1
-NOON = time(12)
 
 
 def check_rules(folder: Path | None) -> int:
-    """Print one line per rule, every difference and the claims answered. 0 when all is as written.
-
-    The patients are asked about at noon of today: "an hour ago" is then the same day, whenever this runs.
-    """
+    """Print one line per rule, every difference and the claims answered. 0 when all is as written."""
     folder = folder or Settings.from_environment().rules_dir
     console = Console()
-    as_of = datetime.combine(datetime.now(UTC).date(), NOON, UTC)
+    as_of = datetime.now(UTC).replace(hour=12, minute=0)  # "an hour ago" and "today" of a case are the same day
     try:
         knowledge = load_knowledge(folder, as_of.date())
         deck = load_deck(folder)

@@ -19,6 +19,7 @@ from cds_service.derive.weight_knowledge import WeightKnowledge
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.code_tables import CodeTables, load_code_tables, refuse_unasked
 from cds_service.rule_engine.compiler import Compiler
+from cds_service.rule_engine.contradictions import ContradictionKnowledge, Contradictions, compile_contradictions
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.gate import Gate
 from cds_service.rule_engine.model import Rule
@@ -29,7 +30,6 @@ from cds_service.rule_engine.rulebook import (
     Gates,
     RuleBook,
     compile_domains,
-    compile_gates,
     compile_rule,
     in_asking_order,
 )
@@ -108,7 +108,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
     written_gates = _read_gates(gates_file, known, kinds)
     gates = written_gates.criteria
     compiler = Compiler(measured)
-    compiled_gates = compile_gates(gates, compiler)
+    compiled_gates = compiler.compile_all(gates, gates)
     rules = [
         _compile(path, _read_rule(path, known, kinds, orders), (compiled_gates, gates), compiler)
         for path in sorted(folder.glob("*/rule.toml"))
@@ -120,6 +120,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
         in_order=_in_order(folder, rules),
         gates=compiled_gates,
         tiers=tiers,
+        contradictions=_read_contradictions(folder / "contradictions.toml", (known, kinds), rules, compiler),
         domains=_compile_domains(folder / "risk_domains.toml", domains, compiled_gates),
     )
     expired = tuple(c.rule.id for c in rules if c.rule.review_by < today)
@@ -164,6 +165,18 @@ def _read_gates(path: Path, known: frozenset[str], kinds: frozenset[str]) -> _Ga
     for name, criterion in gates.items():
         _refuse_unknown_names(path, name, criterion, known, kinds)
     return written
+
+
+def _read_contradictions(
+    path: Path, names: tuple[frozenset[str], frozenset[str]], rules: list[CompiledRule], compiler: Compiler
+) -> Contradictions:
+    knowledge = read_struct(path, ContradictionKnowledge)
+    for name, criterion in knowledge.criteria.items():
+        _refuse_unknown_names(path, name, criterion, *names)
+    try:
+        return compile_contradictions(knowledge, (c.rule.id for c in rules), compiler)
+    except ValueError as error:
+        raise RuleFileError(path, line_of(path, *str(error).split("'")[1:2]), str(error)) from error
 
 
 def _read_rule(path: Path, known: frozenset[str], kinds: frozenset[str], orders: frozenset[str]) -> Rule:

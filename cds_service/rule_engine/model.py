@@ -248,13 +248,26 @@ class Facts(msgspec.Struct, frozen=True):
     unjudged_domains: Mapping[str, tuple[str, ...]] = {}
 
 
+class Contradiction(msgspec.Struct, frozen=True):
+    """Facts of the record that cannot all be so, the sentence that says it, and the ids of the rules it bears on."""
+
+    name: str
+    says: str
+    rules: frozenset[str]
+    facts: tuple[Fact, ...]
+
+
 class Evaluation(msgspec.Struct, frozen=True):
-    """All answers for one patient. ``tier`` is E, 3, 2, 1 or 0 with the sentence that explains it."""
+    """All answers for one patient. ``tier`` is E, 3, 2, 1 or 0 with the sentence that explains it.
+
+    ``contradictions`` are those that bear on a rule that fired.
+    """
 
     facts: Facts
     tier: str
     tier_sentence: str
     assessments: tuple[Assessment, ...]
+    contradictions: tuple[Contradiction, ...] = ()
 
     @property
     def fired(self) -> tuple[Assessment, ...]:
