@@ -216,6 +216,13 @@ def test_what_other_rules_took_and_what_is_known_at_the_place_is_said(rule: Tabl
         assert ("alone too (B-28)" in line) is bool(taking and suppression.get("silences"))
 
 
+@by_rule
+def test_what_it_says_of_a_record_that_contradicts_itself_stands_at_the_rule(rule: Table) -> None:
+    for contradiction in toml(RULES / "contradictions.toml")["contradiction"]:
+        bears = rule["id"] in contradiction["rules"]
+        assert (f'- "{contradiction["says"]}"' in section(rule["number"])) is bears
+
+
 def test_every_line_of_a_gate_stands_at_some_rule() -> None:
     """A line that fits no rule names something mistyped."""
     for gate in GATES["gate"]:

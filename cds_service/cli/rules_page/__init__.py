@@ -95,6 +95,7 @@ def _rule(rule: Rule, pack: Pack, cases: list[Case]) -> Iterator[str]:
     yield "\n**The words above mean**\n"
     yield from meanings(asked_by(rule, criteria), criteria, pack)
     yield from what_it_offers(rule, pack)
+    yield from _contradictions(rule, pack)
     yield from answers(rule, pack)
     yield "\n**Evidence**\n"
     for evidence in rule.evidence:
@@ -109,6 +110,13 @@ def _rule(rule: Rule, pack: Pack, cases: list[Case]) -> Iterator[str]:
     for case in cases:
         yield f"| {case.id} | {case.title} | {'; '.join(_must_come_out(case))} |"
     yield ""
+
+
+def _contradictions(rule: Rule, pack: Pack) -> Iterator[str]:
+    said = [written.says for written, _ in pack.knowledge.rules.contradictions.each if rule.id in written.rules]
+    if said:
+        yield "\n**Where the record contradicts itself it says**\n"
+        yield from (f'- "{sentence}"' for sentence in said)
 
 
 def _must_come_out(case: Case) -> Iterator[str]:
