@@ -41,6 +41,11 @@ def is_open_order(entry: ActivityEntry) -> bool:
     return is_ordered(entry) and entry.status in ORDER_OPEN
 
 
+def is_under_way(entry: ActivityEntry) -> bool:
+    """An open order, or a Procedure in progress (A-44)."""
+    return is_open_order(entry) or (entry.resource_type == "Procedure" and entry.status == "in-progress")
+
+
 def _is_planned(entry: ActivityEntry) -> bool:
     """A care plan that runs, pauses or was completed."""
     return entry.resource_type == "CarePlan" and entry.status in ORDER_COUNTS
@@ -58,7 +63,7 @@ def done(criterion: Criterion) -> Ask:
             for entry in inquiry.index.activities.of(sets)
             if (counts(entry) or (planned_too and _is_planned(entry))) and timely(entry.date, inquiry)
         ]
-        if not criterion.only_ordered:
+        if not (criterion.only_ordered or criterion.under_way):
             found += [o for o in inquiry.index.observations.of(sets) if timely(o.effective, inquiry)]
         return inquiry.verdict(found, sources)
 
@@ -66,7 +71,12 @@ def done(criterion: Criterion) -> Ask:
 
 
 def _counts_as_done(criterion: Criterion) -> Callable[[ActivityEntry], bool]:
-    """Open orders count if ``ordered_counts``; completed ones also with ``completed_order_counts`` (B-96)."""
+    """Open orders count if ``ordered_counts``; completed ones also with ``completed_order_counts`` (B-96).
+
+    ``only_ordered`` and ``under_way`` leave out what was performed.
+    """
+    if criterion.under_way:
+        return is_under_way
     if criterion.only_ordered:
         return is_open_order
     if criterion.ordered_counts:

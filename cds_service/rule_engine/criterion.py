@@ -128,6 +128,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     setting: tuple[str, ...] = ()
     ordered_counts: bool = True
     only_ordered: bool = False
+    under_way: bool = False
     booked_only: bool = False
     completed_order_counts: bool = False
     care_plan_counts: bool = False
