@@ -153,12 +153,12 @@ def planned_for(criterion: Criterion) -> Ask:
 
 
 def plan(criterion: Criterion) -> Ask:
-    """An order or a care plan of these sets, begun between so many days ago (A-43, B-47)."""
+    """An order or a care plan of these sets, begun between so many days ago (A-43, B-47); or the first of them."""
     sets, least, most = criterion.plan, criterion.plan_days_at_least, criterion.plan_days_at_most
 
     def ask(inquiry: Inquiry) -> Verdict:
         found = [
-            a
+            (a.date, a)
             for a in inquiry.index.activities_for.of(sets)
             if (is_ordered(a) or _is_planned(a))
             and a.date is not None
@@ -166,7 +166,9 @@ def plan(criterion: Criterion) -> Ask:
             and (least is None or a.date.older_than_days(least - 1, inquiry.as_of))
             and (most is None or a.date.within_days(most, inquiry.as_of))
         ]
-        return inquiry.verdict(found, ("orders", "carePlans"))
+        if criterion.first_plan_only:
+            found = sorted(found, key=lambda dated: dated[0])[:1]
+        return inquiry.verdict([entry for _, entry in found], ("orders", "carePlans"))
 
     return ask
 

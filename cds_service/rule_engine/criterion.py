@@ -137,6 +137,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     stay_days_at_least: int | None = None
     plan_days_at_least: int | None = None
     plan_days_at_most: int | None = None
+    first_plan_only: bool = False
     open_now: bool = False
     current_within_days: int | None = None
     ended_within_days: int | None = None
