@@ -152,6 +152,8 @@ def _pair(
     """The first value that is old enough, and the latest; one that is old itself must come as long after the first."""
     older = criterion.first_older_than_days or 0
     began = None if criterion.since is None else newest_onset(inquiry.ask(criterion.since).entries)
+    if began is None and criterion.since is not None:
+        return None
     firsts = [
         one
         for one in series
