@@ -42,12 +42,14 @@ def evaluate(book: RuleBook, facts: Facts, switched_off: frozenset[str] = frozen
             answers[compiled.rule.id] = Assessment(compiled.rule, Status.SUPPRESSED, "switched-off")
             continue
         answers[compiled.rule.id] = assess(compiled, Inquiry(facts, compiled.criteria, gates, answers))
-    tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(gates.ask("explained").value))
+    cause = Inquiry(facts, book.gates, gates, answers).ask("cause_recorded")
+    tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(cause.value))
     palliative = bool(gates.ask("palliative_care").value)
     final = {rule_id: _under_tier(a, tier, book, palliative=palliative) for rule_id, a in answers.items()}
     final = {rule_id: _worded(a, facts, book) for rule_id, a in final.items()}
     assessments = tuple(_carried(final[c.rule.id], final) for c in book.by_number)
-    return Evaluation(facts, tier.name, tier.sentence, assessments)
+    fired = [a.rule.id for a in assessments if a.status is Status.FIRED]
+    return Evaluation(facts, tier.name, tier.sentence, assessments, book.contradictions.bearing_on(fired, facts, gates))
 
 
 def assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
