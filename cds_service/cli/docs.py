@@ -12,6 +12,7 @@ import click
 from cds_service.cards.knowledge import CardDeck, load_deck
 from cds_service.cases import Case, load_cases
 from cds_service.cli.coverage import coverage_page
+from cds_service.cli.memory_page import memory_page
 from cds_service.cli.profiles_page import profiles_page
 from cds_service.cli.threat_model import threat_page
 from cds_service.rule_engine.criterion import Criterion
@@ -64,6 +65,7 @@ PAGES: Mapping[str, Callable[[Path], str]] = {
     "rules.md": rules_page,
     "coverage.md": coverage_page,
     "profiles.md": profiles_page,
+    "memory.md": memory_page,
     "threat-model.md": threat_page,
 }
 

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.fhir.versions import ResourceVersion
 from cds_service.store import audit
 from cds_service.store import connection as database
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
@@ -45,6 +46,10 @@ class ShownCard(Protocol):
     @property
     def suggestions(self) -> Mapping[str, str]:
         """The uuid of each suggestion and the key of its order."""
+
+    @property
+    def cited(self) -> Sequence[ResourceVersion]:
+        """The resources that the card cites, as they were read."""
 
 
 class Store:
@@ -117,6 +122,7 @@ class Store:
                 "indicator": card.indicator,
                 "suggestions": _json(card.suggestions),
                 "shown_at": shown_at,
+                "cited": _json([self.fingerprint(patient, *version) for version in card.cited]),
             }
             for card in cards
         ]

@@ -30,6 +30,7 @@ class Shown(msgspec.Struct, frozen=True):
     evidence: tuple[tuple[str, str], ...] = ((RULE, EVIDENCE), ("unexplained-weakness", "F1"))
     indicator: str = "warning"
     suggestions: Mapping[str, str] = msgspec.field(default_factory=lambda: {SUGGESTION: "ck"})
+    cited: tuple[tuple[str, str], ...] = ()
 
 
 @pytest.fixture
