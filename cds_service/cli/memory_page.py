@@ -47,7 +47,7 @@ TAIL = """
 - `repeat = "once"` in a client's entry is for a CDS Client that never sends feedback: a card that was shown and has not
   changed is hidden, a warning for {once_warning} days, an info card for {once_info}. Critical cards and the card that
   names what could not be checked never are.
-- A site without a database that lasts remembers nothing: every card is shown each time.
+- When the store cannot be read, every card is shown and nothing is left out.
 - What is kept: the uuid of each card, its rules, indicator and order keys, the answer, and keyed fingerprints of the
   patient, of the evidence and of what the card cites. Nothing of a chart.
 """
