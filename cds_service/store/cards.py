@@ -21,6 +21,7 @@ from cds_service.store import audit
 from cds_service.store import connection as database
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
 from cds_service.store.memory import Answer, PatientMemory, reported_about
+from cds_service.store.outcomes import CardOutcome, outcomes
 from cds_service.store.schema import calls, cards_shown, feedback, token_ids
 
 _MINUTES_KEPT = 60  # of the counts of calls
@@ -205,6 +206,10 @@ class Store:
     def feedback_about(self, card: str) -> tuple[Answer, ...]:
         """Everything that was reported about one card, oldest first."""
         return reported_about(self._engine, card)
+
+    def outcomes(self, since: datetime | None) -> Iterator[CardOutcome]:
+        """What became of every card that was shown since a moment (None: ever). Raises StoreUnavailable."""
+        return outcomes(self._engine, since)
 
     def _row(
         self, client: str, item: FeedbackItem, suggestions: Mapping[str, str], received_at: datetime
