@@ -17,6 +17,7 @@ import msgspec
 
 from cds_service.cards import evaluation_extension
 from cds_service.cards.compose import CardContext, Composed, compose, could_not_be_done
+from cds_service.cards.disputed import called_wrong, without_disputed
 from cds_service.cards.knowledge import CardDeck, load_deck
 from cds_service.cards.memory import NO_MEMORY, Memory
 from cds_service.cards.profiles import profile_named
@@ -85,6 +86,7 @@ class Advice(msgspec.Struct, frozen=True):
             "asOf": self.evaluation.facts.as_of.isoformat(),
             "fired": [a.rule.id for a in assessments if a.status is Status.FIRED],
             "unknown": [a.rule.id for a in assessments if a.status is Status.UNKNOWN],
+            "calledWrong": called_wrong(self.evaluation.facts.record),
             "cards": [
                 {"uuid": card.uuid, "words": fingerprint(card.indicator, card.summary, card.detail or "")}
                 for card in self.composed.cards
@@ -160,6 +162,7 @@ class CdsService:
         context = self._context(client, request)
         off = self._pack.knowledge.rules.named(client.rules_off)
         deck = self._decks[client.id]
+        record = _undisputed(record, memory, deck)
         evaluation = evaluate(self._pack.knowledge.rules, gather_facts(record, self._pack.knowledge, as_of), off)
         why_not = NOTHING_CAME if request.brings_nothing else NOT_DONE
         advice = refuse_without_required(_advised(evaluation, deck, memory, context), deck, context, why_not)
@@ -193,6 +196,7 @@ class CdsService:
             settings.source_label,
             settings.source_url,
             settings.source_icon_url,
+            repeat=client.repeat,
         )
 
 
@@ -200,6 +204,14 @@ def advise(record: PatientRecord, as_of: datetime, pack: RulePack, memory: Memor
     """From a record to cards: derive, ask every rule, compose. Pure but for the uuids of the cards."""
     evaluation = evaluate(pack.knowledge.rules, gather_facts(record, pack.knowledge, as_of))
     return Advice(evaluation, compose(evaluation, pack.deck, memory, context))
+
+
+def _undisputed(record: PatientRecord, memory: PatientMemory, deck: CardDeck) -> PatientRecord:
+    """The record without what a user called wrong (B-51); a store in trouble leaves nothing out."""
+    try:
+        return without_disputed(record, memory, deck)
+    except StoreUnavailable:
+        return record
 
 
 def _advised(evaluation: Evaluation, deck: CardDeck, memory: PatientMemory, context: CardContext) -> Advice:
@@ -253,5 +265,6 @@ def _countable(advice: Advice) -> dict[str, object]:
         "unknown": [a.rule.id for a in assessments if a.status is Status.UNKNOWN],
         "cards": len(advice.composed.cards),
         "tier": advice.evaluation.tier,
+        "called_wrong": called_wrong(advice.evaluation.facts.record),
         "set_aside": sum(len(s.set_aside) for s in advice.evaluation.facts.record.sources.values()),
     }

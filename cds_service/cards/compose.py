@@ -18,6 +18,7 @@ from cds_service.cards.memory import (
     evidence_of,
     gap_evidence,
     gap_snoozed_until,
+    hidden_until,
     lowered_until,
     snoozed_until,
 )
@@ -31,7 +32,8 @@ __all__ = ["CardContext", "Composed", "ShownCard", "compose", "could_not_be_done
 GROUPS: tuple[CardGroup, ...] = ("emergency", "diagnostic", "care")
 MOST_CARDS = 3  # C1
 SUPPRESSED = "suppressed"
-NOTHING_LEFT, SNOOZED, HELD_BACK = "nothing-left-to-offer", "snoozed", "held-back-by-critical"
+NOTHING_LEFT, HELD_BACK = "nothing-left-to-offer", "held-back-by-critical"
+SNOOZED, SHOWN_ONCE = "snoozed", "shown-once, hidden"
 
 Notes = dict[str, tuple[str, str]]
 
@@ -47,7 +49,7 @@ class Composed(msgspec.Struct, frozen=True):
 def compose(evaluation: Evaluation, deck: CardDeck, memory: Memory, context: CardContext) -> Composed:
     """The cards for one answer, most urgent first."""
     notes: Notes = {}
-    fired = _unanswered(evaluation, deck, memory, notes)
+    fired = _unanswered(evaluation, deck, memory, context, notes)
     drafts = _drafts(fired, evaluation.facts, deck, notes)
     drafts, waiting = _critical_alone(drafts, evaluation.facts, deck, memory, notes)
     gaps = _unanswered_gaps(evaluation, deck, memory, context)
@@ -62,14 +64,20 @@ def compose(evaluation: Evaluation, deck: CardDeck, memory: Memory, context: Car
 # --- which rules speak ------------------------------------------------------------------------------------------------
 
 
-def _unanswered(evaluation: Evaluation, deck: CardDeck, memory: Memory, notes: Notes) -> list[Assessment]:
-    """Fired rules without those that an answer keeps away."""
+def _unanswered(
+    evaluation: Evaluation, deck: CardDeck, memory: Memory, context: CardContext, notes: Notes
+) -> list[Assessment]:
+    """Fired rules without those that an answer keeps away, or where that is agreed that they were shown once."""
     spoken: list[Assessment] = []
     for assessment in sorted(evaluation.fired, key=lambda a: a.carried_by is not None):
-        answer = memory.answer(assessment.rule.id, evidence_of(assessment, evaluation.facts))
-        until = None if answer is None else snoozed_until(answer, assessment, deck)
+        evidence = evidence_of(assessment, evaluation.facts)
+        answer = memory.answer(assessment.rule.id, evidence)
+        until, why = None if answer is None else snoozed_until(answer, assessment, deck), SNOOZED
+        if answer is None and context.repeat == "once":
+            shown = memory.last_shown(assessment.rule.id, evidence)
+            until, why = None if shown is None else hidden_until(shown, assessment, deck), SHOWN_ONCE
         if until is not None and _is_ahead(until, evaluation.facts):
-            notes[assessment.rule.id] = (SUPPRESSED, f"{SNOOZED} until {until:%Y-%m-%d}")
+            notes[assessment.rule.id] = (SUPPRESSED, f"{why} until {until:%Y-%m-%d}")
         elif assessment.carried_by in notes:  # its card was answered, its own evidence was not: it speaks for itself
             spoken.append(msgspec.structs.replace(assessment, carried_by=None))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +15,7 @@ from cds_service.cli import clients as trusting
 from cds_service.cli import docs as documents
 from cds_service.cli import doctor as examining
 from cds_service.cli import evaluate as evaluating
+from cds_service.cli import feedback as reporting
 from cds_service.cli import load_fixtures as loading
 from cds_service.cli import rates as rating
 from cds_service.cli import serve as serving
@@ -103,6 +105,22 @@ def audit() -> None:
 def verify_audit(head: str | None, replay: Path | None) -> None:
     """Walk the chain; ends with 1 when it is broken or a replay differs."""
     sys.exit(auditing.verify(head, replay))
+
+
+@commands.group()
+def feedback() -> None:
+    """What users did with the cards."""
+
+
+@feedback.command("report")
+@click.option("--since", default=None, type=click.DateTime(["%Y-%m-%d"]), help="DATE: cards shown since that day.")
+@click.option("--by", default="rule", show_default=True, type=click.Choice(["rule", "client", "reason"]))
+@click.option("--csv", "csv_file", default=None, type=click.Path(dir_okay=False, path_type=Path), help="Write a CSV.")
+@click.option("--picture", "picture_file", default=None, type=click.Path(dir_okay=False, path_type=Path),
+              help="Draw it: .png, .svg or .pdf. Needs the extra `report`.")  # fmt: skip
+def report_feedback(**options: Any) -> None:
+    """Shown, accepted, overridden and unanswered cards, and why they were overridden."""
+    sys.exit(reporting.report(**options))
 
 
 @commands.command()

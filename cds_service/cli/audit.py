@@ -40,6 +40,7 @@ class _Call(msgspec.Struct, rename="camel"):
     rule_pack: str
     profile: str
     cards: list[_Card]
+    called_wrong: int = 0
 
 
 def verify(head: str | None, replay: Path | None) -> int:
@@ -102,6 +103,8 @@ def _replay(store: Store, path: Path) -> int:
     made = {store.fingerprint(card.indicator, card.summary, card.detail or "") for card in cards}
     same = [card for card in call.cards if card.words in made]
     click.echo(f"{len(same)} of {len(call.cards)} cards of the call come out the same, word for word")
+    if call.called_wrong:
+        click.echo(f"The call left out {call.called_wrong} resources that a user called wrong; here they counted")
     return 0 if len(same) == len(call.cards) else BROKEN
 
 

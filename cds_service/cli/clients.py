@@ -29,6 +29,10 @@ from cds_service.trust.key_sets import KeySets
 KEYS_NOT_READ = 1
 _ALGORITHM = "ES384"
 _TOKEN_SECONDS = 300
+_REPEATS = {
+    "until-answered": "shown again at each call",
+    "once": "shown once, then hidden while unchanged; critical ones shown again",
+}
 
 
 def check_clients(path: Path | None) -> int:
@@ -75,6 +79,7 @@ def _agreed(client: CdsClient) -> Iterator[tuple[str, str]]:
     yield "limits", f"{client.calls_per_minute} calls a minute, {client.deadline_seconds:g} s a call"
     yield "web pages", ", ".join(client.origins) or "none"
     yield "links to", ", ".join(client.link_hosts) or "nowhere"
+    yield "unanswered cards", _REPEATS[client.repeat]
     yield "rules off", ", ".join(client.rules_off) or "none"
     if client.keys_file:
         yield "keys", client.keys_file

@@ -16,10 +16,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.fhir.versions import ResourceVersion
 from cds_service.store import audit
 from cds_service.store import connection as database
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
 from cds_service.store.memory import Answer, PatientMemory, reported_about
+from cds_service.store.outcomes import CardOutcome, outcomes
 from cds_service.store.schema import calls, cards_shown, feedback, token_ids
 
 _MINUTES_KEPT = 60  # of the counts of calls
@@ -45,6 +47,10 @@ class ShownCard(Protocol):
     @property
     def suggestions(self) -> Mapping[str, str]:
         """The uuid of each suggestion and the key of its order."""
+
+    @property
+    def cited(self) -> Sequence[ResourceVersion]:
+        """The resources that the card cites, as they were read."""
 
 
 class Store:
@@ -118,6 +124,7 @@ class Store:
                 "indicator": card.indicator,
                 "suggestions": _json(card.suggestions),
                 "shown_at": shown_at,
+                "cited": _json([self.fingerprint(patient, *version) for version in card.cited]),
             }
             for card in cards
         ]
@@ -200,6 +207,10 @@ class Store:
     def feedback_about(self, card: str) -> tuple[Answer, ...]:
         """Everything that was reported about one card, oldest first."""
         return reported_about(self._engine, card)
+
+    def outcomes(self, since: datetime | None) -> Iterator[CardOutcome]:
+        """What became of every card that was shown since a moment (None: ever). Raises StoreUnavailable."""
+        return outcomes(self._engine, since)
 
     def _row(
         self, client: str, item: FeedbackItem, suggestions: Mapping[str, str], received_at: datetime

@@ -41,8 +41,9 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
-# `patient` and `evidence` are keyed fingerprints (P-33): the tables name no patient.
-# `rules`, `evidence` and `suggestions` are JSON: [[id, version]], [fingerprint], {suggestion uuid: order key}.
+# `patient`, `evidence` and `cited` are keyed fingerprints (P-33): the tables name no patient and no resource.
+# `rules`, `evidence`, `suggestions` and `cited` are JSON: [[id, version]], [fingerprint], {suggestion uuid: order key},
+# [fingerprint of a resource in one version].
 cards_shown = Table(
     "cards_shown",
     metadata,
@@ -54,6 +55,7 @@ cards_shown = Table(
     Column("indicator", String(8), nullable=False),
     Column("suggestions", Text, nullable=False),
     Column("shown_at", UtcDateTime, nullable=False),
+    Column("cited", Text, nullable=False, server_default="[]"),
     Index("ix_cards_shown_client_patient", "client", "patient"),
 )
 

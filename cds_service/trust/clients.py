@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from cds_service.cards.memory import Repeat
 from cds_service.cards.profiles import profile_named
 from cds_service.cards.shape import OrderCode
 from cds_service.errors import SettingsError
@@ -95,7 +96,8 @@ class CdsClient(_Written, frozen=True, kw_only=True):
     ``issuer`` and ``tenants`` are ``iss`` and ``tenant`` of its tokens; no tenants means that the claim is not looked
     at. Its keys are in ``key_sets``, or in ``keys_file`` when it has no ``jku`` (C76). ``profile`` shapes cards for
     what it can show. ``link_hosts``: the hosts that links on its cards may name (T26). ``order_codes``: by key of an
-    order what the site's own system calls it.
+    order what the site's own system calls it. ``repeat``: whether a card that nobody answered is shown again; ``once``
+    is for a client that never sends feedback (A-16).
     """
 
     id: str
@@ -116,6 +118,7 @@ class CdsClient(_Written, frozen=True, kw_only=True):
     link_hosts: tuple[str, ...] = ()
     rules_off: tuple[str, ...] = ()
     order_codes: Mapping[str, OrderCode] = {}
+    repeat: Repeat = "until-answered"
 
     @property
     def servers(self) -> tuple[FhirServer | KeySet, ...]:

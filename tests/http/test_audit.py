@@ -40,7 +40,7 @@ def test_a_call_is_one_entry_that_names_no_patient(app: Flask, tmp_path: Path) -
     store: Store = app.extensions[STORE]
     (entry,) = store.audit_entries()
     said = json.loads(entry.said)
-    assert set(said) == {"asOf", "cards", "fired", "hookInstance", "profile", "rulePack", "unknown"}
+    assert set(said) == {"asOf", "calledWrong", "cards", "fired", "hookInstance", "profile", "rulePack", "unknown"}
     assert said["fired"] == ["steroid-myopathy"]
     for text in ("ada", "prednisone", "Testpatient", "Patient/"):
         assert text not in entry.said
