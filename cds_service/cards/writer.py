@@ -32,7 +32,7 @@ class CardContext(msgspec.Struct, frozen=True):
     """For whom cards are made, and what the client can show.
 
     ``gaps`` are names of sources or sentences; None: what the evaluation shows (P-04). ``source_*`` None: as in
-    ``cards.toml``.
+    ``cards.toml``. ``room``: how many cards the alert budgets still allow; None: any number.
     """
 
     patient_id: str
@@ -42,6 +42,7 @@ class CardContext(msgspec.Struct, frozen=True):
     source_url: str | None = None
     source_icon_url: str | None = None
     gaps: tuple[str, ...] | None = None
+    room: int | None = None
     new_uuid: Callable[[], str] = _new_uuid
 
 

@@ -15,6 +15,7 @@ from cds_service.cards.shape import OrderCode
 from cds_service.errors import SettingsError
 from cds_service.fhir.addresses import Network, never_contacted, place_of
 from cds_service.fhir.connections import Transport
+from cds_service.governance import Budget, SilentMode
 from cds_service.prefetch.access import FetchTerms
 from cds_service.record import SourceName
 from cds_service.settings import LONGEST_DEADLINE, is_origin
@@ -88,7 +89,7 @@ class CdsClient(_Written, frozen=True, kw_only=True):
     ``issuer`` and ``tenants`` are ``iss`` and ``tenant`` of its tokens; no tenants means that the claim is not looked
     at. Its keys are in ``key_sets``, or in ``keys_file`` when it has no ``jku`` (C76). ``profile`` shapes cards for
     what it can show. ``link_hosts``: the hosts that links on its cards may name (T26). ``order_codes``: by key of an
-    order what the site's own system calls it.
+    order what the site's own system calls it. ``silent``: what is asked and not shown; ``budget``: most cards (B-52).
     """
 
     id: str
@@ -109,6 +110,8 @@ class CdsClient(_Written, frozen=True, kw_only=True):
     link_hosts: tuple[str, ...] = ()
     rules_off: tuple[str, ...] = ()
     order_codes: Mapping[str, OrderCode] = {}
+    silent: SilentMode | None = None
+    budget: Budget | None = None
 
     @property
     def servers(self) -> tuple[FhirServer | KeySet, ...]:
@@ -164,6 +167,7 @@ def _problems_of(client: CdsClient) -> Iterator[str]:
         (not client.anonymous_fhir or bool(client.fhir), "`anonymous_fhir` without [[client.fhir]] means nothing"),
     )  # fmt: skip
     problems = [problem for holds, problem in checks if not holds]
+    problems += _problems_of_governance(client)
     for server in client.servers:
         problems += _problems_of_server(server)
     try:
@@ -171,6 +175,15 @@ def _problems_of(client: CdsClient) -> Iterator[str]:
     except SettingsError as error:
         problems.append(str(error))
     yield from (f"client {client.id!r}: {problem}" for problem in problems)
+
+
+def _problems_of_governance(client: CdsClient) -> Iterator[str]:
+    if client.silent is not None and not (client.silent.rules and 0 < client.silent.share_of_users <= 1):
+        yield "`silent` needs `rules`, and a `share_of_users` above 0 and at most 1"
+    if client.budget is not None:
+        limits = [most for most in msgspec.structs.astuple(client.budget) if most is not None]
+        if not limits or min(limits) < 1:
+            yield "`budget` needs cards_per_patient_day or cards_per_user_week, each at least 1"
 
 
 def _problems_of_server(server: FhirServer | KeySet) -> Iterator[str]:

@@ -1,0 +1,66 @@
+"""SIGHUP: the rules and the CDS Clients are read again; what must not be used leaves the old ones answering (B-52).
+
+The first process reads, the workers inherit what it read when they are forked. So all workers answer with the same
+rules, a worker that is started later needs no file, and a folder that is just being changed stops nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from gunicorn.arbiter import Arbiter
+
+from cds_service.app import FilesRead, open_store, read_files
+from cds_service.errors import AtrophyCdsError, StoreUnavailable
+from cds_service.settings import Settings
+from cds_service.trust import ListedServers
+from cds_service.trust.key_sets import KeySets
+from cds_service.web import call_log
+
+
+class Reread:
+    """The newest files that can be used."""
+
+    def __init__(self, settings: Settings, files: FilesRead) -> None:
+        self.newest = files
+        self._settings = settings
+
+    def again(self) -> bool:
+        """Read them again. False when they cannot be used: the log says where, and the newest stay those before."""
+        call_log.configure()
+        log = structlog.get_logger("cds_service")
+        before = self.newest.pack.knowledge.pack_hash
+        try:
+            files = read_files(self._settings)
+            KeySets(files.clients, ListedServers(files.clients))
+        except AtrophyCdsError as error:
+            log.error("rules-kept", rule_pack=before, problem=str(error))  # noqa: TRY400 - its words say all
+            return False
+        self.newest = files
+        after = files.pack.knowledge.pack_hash
+        log.warning("rules-reloaded", before=before, after=after)
+        self._audit(before, after)
+        return True
+
+    def _audit(self, before: str, after: str) -> None:
+        try:
+            with closing(open_store(self._settings)) as store:
+                store.governance.note_rules(before, after, datetime.now(UTC))
+        except StoreUnavailable:
+            structlog.get_logger("cds_service").error("rules-reload-not-audited", before=before, after=after)
+
+
+class ReloadingArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's first process, which starts new workers at SIGHUP only when the files can be used."""
+
+    def __init__(self, app: Any, files: Reread) -> None:
+        super().__init__(app)
+        self._files = files
+
+    def handle_hup(self) -> None:
+        """New workers with what was read, then the old ones end; or nothing at all."""
+        if self._files.again():
+            super().handle_hup()

@@ -1,0 +1,43 @@
+"""What holds for one CDS Client: which rules are off, which are silent for a user, how many cards are left (B-52)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cds_service.governance.budget import Budget, Room
+from cds_service.governance.silent_mode import SilentMode, place_among_users, silence_of
+from cds_service.governance.switchboard import SWITCHED_OFF, Switchboard
+from cds_service.rule_engine.model import Evaluation
+from cds_service.rule_engine.rulebook import RuleBook
+from cds_service.store import Store
+
+
+class Terms:
+    """The terms of one client. A user is known by a keyed fingerprint that is made only where it is needed (P-33)."""
+
+    def __init__(self, client: str, agreed: tuple[tuple[str, ...], SilentMode | None, Budget | None], book: RuleBook):
+        """``agreed``: what its entry says of ``rules_off``, ``silent`` and ``budget``.
+
+        Raises ValueError for a word that names no rule.
+        """
+        rules_off, silent, self._budget = agreed
+        self._client = client
+        self._book = book
+        self._rules_off = dict.fromkeys(book.named(rules_off), SWITCHED_OFF)
+        self._silence = silence_of(silent, book)
+
+    def off(self, switchboard: Switchboard) -> Mapping[str, str]:
+        """The rules that are not asked now, by id with the reason."""
+        return {**switchboard.off(self._client, self._book.ids), **self._rules_off}
+
+    def silent(self, evaluation: Evaluation, user: str, store: Store) -> frozenset[str]:
+        """Ids of the rules that are silent for a user."""
+        place = 0.0 if self._silence.is_for_everybody else place_among_users(self._whom(user, store))
+        return self._silence.of(evaluation, place)
+
+    def room(self, patient: str, user: str, store: Store) -> Room:
+        """What the budgets leave for a patient, given by its fingerprint, and a user."""
+        return Room(store, self._client, self._budget, patient, lambda: self._whom(user, store))
+
+    def _whom(self, user: str, store: Store) -> str:
+        return store.fingerprint("user", self._client, user)

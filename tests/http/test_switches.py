@@ -1,0 +1,80 @@
+"""B-52: what is switched off or has tripped answers `suppressed` with its reason, in the answer, the log, the audit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cds_service.governance import switchboard
+from cds_service.store import EVERY, Switch
+from tests.http.governed import ADA, LIAM, NOON, Site, rules_of
+
+STEROID = "steroid-myopathy"
+REASON = "fired in 40.0 % of 200 evaluations of a day, 2.0 % is the median of 28 days before"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Site:  # noqa: ARG001
+    monkeypatch.setattr(switchboard, "LOOK_EVERY", 0.0)
+    return Site(tmp_path)
+
+
+def turn(site: Site, rule: str, state: str, client: str = EVERY, cause: str = "operator", reason: str = "x") -> None:
+    assert site.store.governance.turn(Switch(rule, client, state, cause, reason, NOON))
+
+
+def test_a_rule_goes_off_and_on_while_the_service_runs(site: Site) -> None:
+    assert rules_of(site.ask(ADA))[STEROID][0] == "fired"
+    turn(site, STEROID, "off", reason="words of the operator")
+    answer = site.ask(ADA)
+    assert rules_of(answer)[STEROID] == ("suppressed", "switched-off")
+    assert "words of the operator" not in json.dumps(answer)
+    turn(site, STEROID, "on")
+    assert rules_of(site.ask(ADA))[STEROID][0] == "fired"
+
+
+def test_a_trip_says_why_in_the_answer_the_log_and_the_audit(capsys: pytest.CaptureFixture[str], site: Site) -> None:
+    turn(site, STEROID, "off", client="ehr", cause="firing", reason=REASON)
+    assert rules_of(site.ask(ADA))[STEROID] == ("suppressed", f"tripped: {REASON}")
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert line["withheld"] == {STEROID: f"tripped: {REASON}"}
+    assert site.audited()[-1]["withheld"] == line["withheld"]
+
+
+def test_another_client_s_switch_is_not_ours(site: Site) -> None:
+    turn(site, STEROID, "off", client="other")
+    assert rules_of(site.ask(ADA))[STEROID][0] == "fired"
+
+
+@pytest.mark.parametrize("patient", [ADA, LIAM])
+def test_a_client_that_is_off_is_answered_and_every_rule_says_why(site: Site, patient: str) -> None:
+    """Nothing of a chart is read: there are no sources, no tier, and no gap card."""
+    turn(site, EVERY, "off", client="ehr")
+    answer = site.ask(patient)
+    assert answer["cards"] == []
+    assert set(answer["extension"]["org.atrophy-cds.evaluation"]) == {"asOf", "rulePack", "rules"}
+    assert len(rules_of(answer)) == 25
+    assert set(rules_of(answer).values()) == {("suppressed", "switched-off")}
+    (said,) = site.audited()
+    assert set(said["withheld"].values()) == {"switched-off"}
+
+
+def test_a_rule_that_is_off_is_not_counted(site: Site) -> None:
+    turn(site, STEROID, "off")
+    site.ask(ADA)
+    site.app.extensions["atrophy_cds_service"].watch.keep()
+    counted = {day.rule: day for day in site.store.governance.rule_days(NOON.date())}
+    assert STEROID not in counted
+    assert counted["falls"].evaluations == 1
+
+
+def test_calls_are_counted_by_rule_and_by_nothing_of_a_patient(site: Site) -> None:
+    site.ask(ADA)
+    site.ask(LIAM)
+    site.app.extensions["atrophy_cds_service"].watch.keep()
+    counted = {day.rule: day for day in site.store.governance.rule_days(NOON.date())}
+    assert len(counted) == 25
+    assert {(day.day, day.client, day.evaluations) for day in counted.values()} == {(NOON.date(), "ehr", 2)}
+    assert counted[STEROID].firings == 1
