@@ -16,7 +16,7 @@ REASON = "fired in 40.0 % of 200 evaluations of a day, 2.0 % is the median of 28
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Site:  # noqa: ARG001
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr(switchboard, "LOOK_EVERY", 0.0)
     return Site(tmp_path)
 
@@ -35,7 +35,10 @@ def test_a_rule_goes_off_and_on_while_the_service_runs(site: Site) -> None:
     assert rules_of(site.ask(ADA))[STEROID][0] == "fired"
 
 
-def test_a_trip_says_why_in_the_answer_the_log_and_the_audit(capsys: pytest.CaptureFixture[str], site: Site) -> None:
+def test_a_trip_says_why_in_the_answer_the_log_and_the_audit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = Site(tmp_path)
     turn(site, STEROID, "off", client="ehr", cause="firing", reason=REASON)
     assert rules_of(site.ask(ADA))[STEROID] == ("suppressed", f"tripped: {REASON}")
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
