@@ -38,6 +38,9 @@ MEDICATION_SOURCES: tuple[SourceName, ...] = (
     "medicationAdministrations",
 )
 
+# What the Patient itself may lack.
+BIRTH_DATE, GENDER = "birthDate", "gender"
+
 
 class SourceState(StrEnum):
     """How much of a source was seen (P-03)."""

@@ -23,6 +23,9 @@ def evaluation_extension(
         "rulePack": pack_hash,
         "tier": evaluation.tier_sentence or evaluation.tier,
         "riskDomains": [domain.name for domain in facts.risk_domains],
+        "contradictions": [
+            {"name": c.name, "references": [fact.reference for fact in c.facts]} for c in evaluation.contradictions
+        ],
         "sources": [_source(source) for source in facts.record.sources.values()],
         "rules": [_rule(assessment, notes) for assessment in evaluation.assessments],
     }

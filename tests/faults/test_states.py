@@ -11,6 +11,7 @@ from cds_service.record import MEDICATION_SOURCES
 from tests.faults.calls import (
     EVALUATION,
     PATIENT,
+    SUBJECT,
     Json,
     call,
     cards,
@@ -156,6 +157,22 @@ def test_p04_a_missing_birth_date_is_a_gap_where_a_rule_needs_it(unhurried: Flas
         assert cards(body) == shown
         assert "unknown" in rules(body).values() or not shown
     assert server.seen == []
+
+
+def test_p04_a_missing_sex_is_a_gap_where_it_decides(unhurried: FlaskClient, server: FhirServer) -> None:
+    """A-12: a grip of 20 kg is weak for a man and not for a woman; one of 30 kg for neither."""
+    nameless = {name: value for name, value in PATIENT.items() if name != "gender"}
+    for kg, shown in ((20, ["gap"]), (30, [])):
+        grip = {
+            "resourceType": "Observation", "id": "g1", "status": "final", "subject": SUBJECT,
+            "effectiveDateTime": day(20), "valueQuantity": {"value": kg, "unit": "kg", "code": "kg"},
+            "code": {"coding": [{"system": "http://loinc.org", "code": "52508-9"}]},
+        }  # fmt: skip
+        prefetch = without("patient", "plain") | {"patient": nameless, "observations": searchset(grip)}
+        _, body, _ = call(unhurried, server.base, prefetch)
+        assert cards(body) == shown
+        assert (rules(body)["unexplained-weakness-wasting"] == "unknown") is bool(shown)
+        assert not shown or "the patient's sex" in gap_text(body)
 
 
 def test_p04_the_gap_is_named_at_each_call(unhurried: FlaskClient, server: FhirServer) -> None:
