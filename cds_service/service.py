@@ -87,10 +87,11 @@ class Advice(Heard, frozen=True):
         notes = self.composed.notes.items()
         return {**self.off, **{rule: reason for rule, (_, reason) in notes if reason in (SILENT, BUDGET)}}
 
-    def audited(self, fingerprint: Callable[..., str]) -> dict[str, Any]:
+    def audited(self, fingerprint: Callable[..., str], room: int | None) -> dict[str, Any]:
         """What the audit keeps: which rules fired, which cards were shown, and of their words only a fingerprint.
 
-        The same data, rules and moment give the same words, and so the same fingerprint (P-33).
+        The same data, rules and moment, with the same rules withheld and the same ``room`` in the budgets, give the
+        same words, and so the same fingerprint (P-33).
         """
 
         def words(card: Card) -> str:
@@ -105,6 +106,7 @@ class Advice(Heard, frozen=True):
             "cards": [{"uuid": card.uuid, "words": words(card)} for card in self.composed.cards],
             **({"withheld": self.withheld} if self.withheld else {}),
             **({"unseen": unseen} if unseen else {}),
+            **({"room": room} if room is not None else {}),
         }
 
     def response(self, pack_hash: str, *, with_extension: bool = True) -> Response:
@@ -181,7 +183,7 @@ class CdsService:
 
         advice = self._heard(client, request.user_id, off, ask)
         watch.lap("rules")
-        said = {**advice.audited(self._store.fingerprint), "hookInstance": request.hook_instance}
+        said = {**advice.audited(self._store.fingerprint, context.room), "hookInstance": request.hook_instance}
         kept = self._note(client, memory.patient, advice.composed.shown, as_of, said)
         room.take(advice.composed.counted, as_of)
         watch.lap("store")

@@ -94,6 +94,9 @@ def _warnings(settings: Settings, options: ServeOptions) -> Iterator[str]:
     """What an operator should hear at each start."""
     clients = read_clients(settings.clients_file) if settings.clients_file else ()
     for client in clients:
+        if client.silent is not None:
+            rules, share = ", ".join(client.silent.rules), client.silent.share_of_users
+            yield f"client {client.id} IS SILENT: {rules}, for {share:.0%} of its users"
         for server in client.servers:
             if server.insecure_http:
                 yield f"client {client.id}: {server.url} IS READ WITHOUT TLS (insecure_http)"

@@ -171,9 +171,12 @@ def _problems_of(client: CdsClient) -> Iterator[str]:
     for server in client.servers:
         problems += _problems_of_server(server)
     try:
-        profile_named(client.profile)
+        profile = profile_named(client.profile)
     except SettingsError as error:
         problems.append(str(error))
+    else:
+        if (client.silent or client.budget) and not profile.evaluation_extension:
+            problems.append("`silent` and `budget` need the evaluation extension, which names what is hidden")
     yield from (f"client {client.id!r}: {problem}" for problem in problems)
 
 

@@ -28,6 +28,7 @@ class Site:
     def __init__(self, folder: Path, entry: str = "") -> None:
         self.ehr = Ehr()
         self.now = NOON
+        self.asked: dict[str, Any] = {}
         clients = write_clients(folder, self.ehr, entry)
         settings = Settings(clients_file=clients, public_url=PUBLIC_URL, database_url=f"sqlite:///{folder}/cds.db")
         self.app: Flask = create_app(settings, clock=lambda: self.now)
@@ -35,9 +36,7 @@ class Site:
 
     def ask(self, patient: str, user: str = "Practitioner/u1") -> dict[str, Any]:
         """The body of an answer."""
-        patients = load_fixture_patients(FIXTURES, NOON.date())
-        request = hook_request_for(next(p for p in patients if p.id == patient))
-        request["context"]["userId"] = user
+        self.asked = request = request_about(patient, user)
         response = self.app.test_client().post(CALL, json=request, headers=self.ehr.bearer(CALL))
         assert response.status_code == 200, response.data
         body: dict[str, Any] = response.get_json()
@@ -50,6 +49,14 @@ class Site:
     def later(self, **how: float) -> None:
         """Let time go by."""
         self.now += timedelta(**how)
+
+
+def request_about(patient: str, user: str = "Practitioner/u1") -> dict[str, Any]:
+    """The whole hook request."""
+    patients = load_fixture_patients(FIXTURES, NOON.date())
+    request: dict[str, Any] = hook_request_for(next(p for p in patients if p.id == patient))
+    request["context"]["userId"] = user
+    return request
 
 
 def rules_of(body: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
