@@ -17,7 +17,6 @@ from cds_service.settings import Settings
 from cds_service.store import Store
 from tests.http.governed import Site
 
-
 MIA = "mia-steroid-and-frailty"  # two cards
 
 

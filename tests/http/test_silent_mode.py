@@ -11,6 +11,7 @@ import pytest
 from cds_service.errors import SettingsError
 from tests.http.governed import ADA, LIAM, Site, indicators, rules_of
 
+MIA = "mia-steroid-and-frailty"
 WHOLE = "[client.silent]"
 STEROID = '[client.silent]\nrules = ["steroid-myopathy"]'
 HALF = "[client.silent]\nshare_of_users = 0.5"
@@ -74,6 +75,18 @@ def test_one_silent_rule_leaves_the_others_as_if_it_were_off(tmp_path: Path) -> 
     words = [[(card["summary"], card["detail"]) for card in body["cards"]] for body in (quiet, without)]
     assert words[0] == words[1]
     assert words[0], "another rule takes the weakness up"
+
+
+def test_the_audit_keeps_the_card_of_the_silent_rule_and_no_other(tmp_path: Path) -> None:
+    """Mia has two cards; one of them is the silent rule's."""
+    site = Site(tmp_path, STEROID)
+    live = Site(folder(tmp_path, "live"))
+    cards = live.ask(MIA)["cards"]
+    assert len(cards) == 2
+    site.ask(MIA)
+    (card,) = (c for c in cards if "steroid" in c["summary"])
+    words = site.store.fingerprint(card["indicator"], card["summary"], card["detail"])
+    assert site.audited()[0]["unseen"] == [{"indicator": card["indicator"], "words": words}]
 
 
 def test_a_silent_rule_that_did_not_fire_says_so(tmp_path: Path) -> None:

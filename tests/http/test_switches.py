@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from cds_service.governance import switchboard
-from cds_service.store import EVERY, Switch
+from cds_service.store import EVERY, RuleDay, Switch
 from tests.http.governed import ADA, LIAM, NOON, Site, rules_of
 
 STEROID = "steroid-myopathy"
@@ -81,3 +82,32 @@ def test_calls_are_counted_by_rule_and_by_nothing_of_a_patient(site: Site) -> No
     assert len(counted) == 25
     assert {(day.day, day.client, day.evaluations) for day in counted.values()} == {(NOON.date(), "ehr", 2)}
     assert counted[STEROID].firings == 1
+
+
+def usual_days(site: Site, rule: str) -> None:
+    """28 days in which the rule fired in 2 % of its evaluations."""
+    before = [RuleDay(NOON.date() - timedelta(days=ago), "ehr", rule, 1000, 20, 0) for ago in range(1, 29)]
+    site.store.governance.add_rule_days(before)
+
+
+def test_a_rule_that_suddenly_fires_for_everybody_trips_and_says_so(site: Site) -> None:
+    """From calls to trip: 100 charts of a day, all with a card, where 2 % was usual."""
+    usual_days(site, STEROID)
+    for _ in range(100):
+        site.ask(ADA)
+    watch = site.app.extensions["atrophy_cds_service"].watch
+    watch.look()
+    status, reason = rules_of(site.ask(ADA))[STEROID]
+    assert status == "suppressed"
+    assert reason.startswith("tripped: fired in 100.0 % of 100 evaluations")
+
+
+def test_an_emergency_that_suddenly_fires_for_everybody_is_still_shown(site: Site) -> None:
+    """B-25."""
+    usual_days(site, "rapidly-progressive-weakness")
+    for _ in range(100):
+        site.ask(LIAM)
+    site.app.extensions["atrophy_cds_service"].watch.look()
+    answer = site.ask(LIAM)
+    assert rules_of(answer)["rapidly-progressive-weakness"][0] == "fired"
+    assert answer["cards"][0]["indicator"] == "critical"
