@@ -164,7 +164,7 @@ class CdsService:
         as_of = self._clock().astimezone(self._zone)
         terms = self._terms[client.id]
         off = terms.off(self._switchboard)
-        if off.keys() >= self._rules.ids:
+        if terms.all_off(off):
             return self._without_asking(client, request, off, as_of)
         server = self._outbound.reach(client, request.fhir_server or "")
         payloads = self._gathered(request, server, as_of, watch.started + client.deadline_seconds)

@@ -6,6 +6,7 @@ rules, a worker that is started later needs no file, and a folder that is just b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -53,14 +54,19 @@ class Reread:
             structlog.get_logger("cds_service").error("rules-reload-not-audited", before=before, after=after)
 
 
+def always() -> bool:
+    """For an application that reads no files."""
+    return True
+
+
 class ReloadingArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn's first process, which starts new workers at SIGHUP only when the files can be used."""
 
-    def __init__(self, app: Any, files: Reread) -> None:
+    def __init__(self, app: Any, reread: Callable[[], bool]) -> None:
         super().__init__(app)
-        self._files = files
+        self._reread = reread
 
     def handle_hup(self) -> None:
         """New workers with what was read, then the old ones end; or nothing at all."""
-        if self._files.again():
+        if self._reread():
             super().handle_hup()

@@ -14,7 +14,7 @@ from gunicorn.app.base import BaseApplication
 
 from cds_service.app import NOBODY_MAY_CALL, SERVICE, STORE, create_app, read_files
 from cds_service.cards.profiles import profile_named
-from cds_service.cli.reload import ReloadingArbiter, Reread
+from cds_service.cli.reload import ReloadingArbiter, Reread, always
 from cds_service.errors import SettingsError
 from cds_service.service import CdsService
 from cds_service.settings import LOOPBACK_HOSTS, Settings
@@ -65,7 +65,7 @@ def serve(options: ServeOptions) -> None:
     else:
         click.echo(f"CDS Hooks:   {settings.public_url}/cds-services (listening on {host}:{options.port})")
     click.echo("Decision support, not diagnosis. The rules are not clinically reviewed.")
-    ThreadedServer(lambda: _worker_app(settings, files), f"{host}:{options.port}", options, files).run()
+    ThreadedServer(lambda: _worker_app(settings, files), f"{host}:{options.port}", options, files.again).run()
 
 
 def _worker_app(settings: Settings, files: Reread) -> Flask:
@@ -120,9 +120,12 @@ def _settings(options: ServeOptions) -> Settings:
 class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn, configured here and nowhere else. Each worker makes its own app after the fork."""
 
-    def __init__(self, make_app: Callable[[], Flask], bind: str, options: ServeOptions, files: Reread) -> None:
+    def __init__(
+        self, make_app: Callable[[], Flask], bind: str, options: ServeOptions, reread: Callable[[], bool] = always
+    ) -> None:
+        """``reread``: asked at SIGHUP; only when it says True do new workers take over."""
         self._make_app = make_app
-        self._files = files
+        self._reread = reread
         self._options: dict[str, Any] = {
             "bind": bind,
             "workers": options.workers,
@@ -150,7 +153,7 @@ class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships n
 
     def run(self) -> None:
         """Until stopped. SIGHUP reads the files again."""
-        ReloadingArbiter(self, self._files).run()
+        ReloadingArbiter(self, self._reread).run()
 
 
 def calm_the_collector(_worker: object) -> None:

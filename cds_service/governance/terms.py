@@ -22,13 +22,17 @@ class Terms:
         """
         rules_off, silent, self._budget = agreed
         self._client = client
-        self._book = book
+        self._rules = book.ids
         self._rules_off = dict.fromkeys(book.named(rules_off), SWITCHED_OFF)
         self._silence = silence_of(silent, book)
 
     def off(self, switchboard: Switchboard) -> Mapping[str, str]:
         """The rules that are not asked now, by id with the reason."""
-        return {**switchboard.off(self._client, self._book.ids), **self._rules_off}
+        return {**switchboard.off(self._client, self._rules), **self._rules_off}
+
+    def all_off(self, off: Mapping[str, str]) -> bool:
+        """Whether no rule is left to ask."""
+        return len(off) == len(self._rules)
 
     def silent(self, evaluation: Evaluation, user: str, store: Store) -> frozenset[str]:
         """Ids of the rules that are silent for a user."""

@@ -27,7 +27,7 @@ class RuleWatch:
         """``now`` is the time at the site, with its zone."""
         self._store = store.governance
         self._bands = bands
-        self._book = book
+        self._rules, self._urgent = book.ids, book.urgent
         self._now = now
         self._lock = Lock()
         self._counts: dict[tuple[date, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -71,7 +71,7 @@ class RuleWatch:
         try:
             switches = self._store.switches()
             for left in (*self._by_counts(switches), *self._by_answers(switches)):
-                if left.rule in self._book.ids and not any(_covers(s, left) for s in switches if s.state == "off"):
+                if left.rule in self._rules and not any(_covers(s, left) for s in switches if s.state == "off"):
                     self._act(left)
         except StoreUnavailable:
             self._log.warning("bands-not-looked-at")
@@ -97,7 +97,7 @@ class RuleWatch:
             yield from (one for one in since if (one.client, one.rule) == (left.client, left.rule))
 
     def _act(self, left: Left) -> None:
-        if left.rule in self._book.urgent:
+        if left.rule in self._urgent:
             alarm = (self._now().date(), left._replace(reason=""))
             if alarm not in self._alarmed:  # once a day: its figures change by the minute
                 self._alarmed = {one for one in self._alarmed if one[0] == alarm[0]} | {alarm}
