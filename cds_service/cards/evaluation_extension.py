@@ -45,6 +45,8 @@ def _source(source: Source) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": source.name, "origin": source.origin, "state": source.state.value}
     if source.cause:
         shown["cause"] = source.cause
+    if source.harmless_outcomes:
+        shown["harmlessOutcomes"] = source.harmless_outcomes
     if source.set_aside:
         shown["setAside"] = [{"reference": s.reference, "reason": s.reason} for s in source.set_aside]
     return shown
