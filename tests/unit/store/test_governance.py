@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.store import EVERY, Answered, RuleDay, Store, Switch
 from tests.http.stand_in import CARD, NOW, Shown
+from tests.unit.store.conftest import OpenStore
 
 OFF = Switch("falls", EVERY, "off", "operator", "it misfires", NOW)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path}/cds.db")
-    store.migrate()
-    yield store
-    store.close()
 
 
 def test_a_switch_is_kept_with_its_reason_and_audited(store: Store) -> None:
@@ -55,11 +44,9 @@ def test_one_client_s_switch_is_not_another_s(store: Store) -> None:
     assert {s.client for s in store.governance.switches()} == {EVERY, "ehr"}
 
 
-def test_a_switch_outlives_the_process(store: Store, tmp_path: Path) -> None:
+def test_a_switch_outlives_the_process(store: Store, open_store: OpenStore) -> None:
     store.governance.turn(OFF)
-    other = Store(f"sqlite:///{tmp_path}/cds.db")
-    assert other.governance.switches() == (OFF,)
-    other.close()
+    assert open_store().governance.switches() == (OFF,)
 
 
 def test_counts_of_a_day_add_up_over_workers(store: Store) -> None:
