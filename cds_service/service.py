@@ -144,7 +144,7 @@ class CdsService:
         self._store = store
         self._settings = settings
         self._rules = pack.knowledge.rules
-        self._terms = {c.id: Terms(c.id, (c.rules_off, c.silent, c.budget), self._rules) for c in clients}
+        self._terms = {c.id: Terms(c, self._rules) for c in clients}
         self._switchboard = Switchboard(store.governance.switches)
         self.watch = RuleWatch(store, pack.bands, self._rules, lambda: clock().astimezone(settings.zone))
         self._decks = {c.id: deck_for(pack.deck, profile_named(c.profile), c.order_codes) for c in clients}

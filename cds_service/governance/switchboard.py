@@ -17,13 +17,16 @@ TRIPPED = "tripped"
 
 
 class Switchboard:
-    """Read by every call; the first one after two seconds looks at the store, the others go on with what is known."""
+    """Read by every call; the first one after two seconds looks at the store, the others go on with what is known.
+
+    Before anything is known they wait for it.
+    """
 
     def __init__(self, read: Callable[[], tuple[Switch, ...]], clock: Callable[[], float] = time.monotonic) -> None:
         self._read = read
         self._clock = clock
         self._looking = Lock()
-        self._look_again = -float("inf")
+        self._look_again: float | None = None
         self._known: tuple[Switch, ...] = ()
 
     def off(self, client: str, rules: frozenset[str]) -> Mapping[str, str]:
@@ -36,15 +39,20 @@ class Switchboard:
         return off
 
     def _look(self) -> None:
-        if self._clock() < self._look_again or not self._looking.acquire(blocking=False):
+        if not self._is_due() or not self._looking.acquire(blocking=self._look_again is None):
             return
         try:
+            if not self._is_due():  # another thread has just looked, and this one waited for it
+                return
             self._known = tuple(switch for switch in self._read() if switch.state == "off")
         except StoreUnavailable:  # what was off stays off, what was on stays on
             structlog.get_logger("cds_service").warning("switches-not-read")
         finally:
             self._look_again = self._clock() + LOOK_EVERY
             self._looking.release()
+
+    def _is_due(self) -> bool:
+        return self._look_again is None or self._clock() >= self._look_again
 
 
 def _reason(switch: Switch) -> str:

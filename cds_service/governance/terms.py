@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from cds_service.governance.budget import Budget, Room
 from cds_service.governance.silent_mode import SilentMode, place_among_users, silence_of
@@ -12,19 +13,28 @@ from cds_service.rule_engine.rulebook import RuleBook
 from cds_service.store import Store
 
 
+class Agreed(Protocol):
+    """What a client's entry says of it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def rules_off(self) -> tuple[str, ...]: ...
+    @property
+    def silent(self) -> SilentMode | None: ...
+    @property
+    def budget(self) -> Budget | None: ...
+
+
 class Terms:
     """The terms of one client. A user is known by a keyed fingerprint that is made only where it is needed (P-33)."""
 
-    def __init__(self, client: str, agreed: tuple[tuple[str, ...], SilentMode | None, Budget | None], book: RuleBook):
-        """``agreed``: what its entry says of ``rules_off``, ``silent`` and ``budget``.
-
-        Raises ValueError for a word that names no rule.
-        """
-        rules_off, silent, self._budget = agreed
-        self._client = client
+    def __init__(self, agreed: Agreed, book: RuleBook) -> None:
+        """Raises ValueError for a word that names no rule."""
+        self._client, self._budget = agreed.id, agreed.budget
         self._rules = book.ids
-        self._rules_off = dict.fromkeys(book.named(rules_off), SWITCHED_OFF)
-        self._silence = silence_of(silent, book)
+        self._rules_off = dict.fromkeys(book.named(agreed.rules_off), SWITCHED_OFF)
+        self._silence = silence_of(agreed.silent, book)
 
     def off(self, switchboard: Switchboard) -> Mapping[str, str]:
         """The rules that are not asked now, by id with the reason."""

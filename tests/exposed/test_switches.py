@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -103,6 +103,18 @@ def test_the_command_turns_it_and_the_answer_and_the_audit_say_so(
         answer = ask(worker.url + CALL, body)
         assert answer["cards"] == []
         assert status_of(answer, "falls") == (OFF, "switched-off")
+
+
+def test_what_was_counted_is_kept_when_a_worker_ends(tmp_path: Path) -> None:
+    """B-52: rule by day, and nothing else."""
+    with serving(tmp_path, "--open") as running:
+        for _ in range(3):
+            ask(running.url + CALL, about(ADA))
+    store = Store(f"sqlite:///{tmp_path}/cds.db")
+    counted = {day.rule: day for day in store.governance.rule_days(datetime.now(UTC).date() - timedelta(days=1))}
+    store.close()
+    assert (counted[RULE].client, counted[RULE].evaluations, counted[RULE].firings) == ("open", 3, 3)
+    assert (counted["falls"].evaluations, counted["falls"].firings) == (3, 0)
 
 
 def test_a_switch_outlives_a_restart(tmp_path: Path) -> None:

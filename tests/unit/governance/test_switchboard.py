@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from cds_service.errors import StoreUnavailable
@@ -40,6 +43,26 @@ def test_the_store_is_looked_at_every_two_seconds_and_no_oftener() -> None:
     rows.now = 2.0
     assert rows.board.off("ehr", RULES) == {"falls": "switched-off"}
     assert rows.looks == 2
+
+
+def test_before_anything_is_known_every_call_waits_for_it() -> None:
+    """A worker that has just started must not ask a rule because another thread is still looking."""
+    reading, read_on = threading.Event(), threading.Event()
+
+    def read() -> tuple[Switch, ...]:
+        reading.set()
+        assert read_on.wait(10)
+        return (FALLS,)
+
+    board = Switchboard(read)
+    with ThreadPoolExecutor(2) as calls:
+        first = calls.submit(board.off, "ehr", RULES)
+        assert reading.wait(10)
+        second = calls.submit(board.off, "ehr", RULES)
+        time.sleep(0.1)
+        assert not second.done()
+        read_on.set()
+        assert first.result(10) == second.result(10) == {"falls": "switched-off"}
 
 
 def test_an_operator_s_words_are_not_in_the_answer_a_trip_s_are() -> None:
