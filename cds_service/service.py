@@ -229,10 +229,10 @@ class CdsService:
         pack = self._pack.knowledge.pack_hash
         said = {"asOf": as_of.isoformat(), "cards": [], "withheld": off, "hookInstance": request.hook_instance}
         kept = self._note(client, "", (), as_of, said)
-        said = evaluation_extension.without_asking(self._rules, as_of, pack, off)
-        shown = profile_named(client.profile).evaluation_extension
-        response = Response(extension={evaluation_extension.NAME: said} if shown else None)
-        return HookAnswer(encode(response), (), {"cards": 0, "withheld": off, "kept": kept})
+        extension = {evaluation_extension.NAME: evaluation_extension.without_asking(self._rules, as_of, pack, off)}
+        with_extension = profile_named(client.profile).evaluation_extension
+        body = encode(Response(extension=extension if with_extension else None))
+        return HookAnswer(body, (), {"cards": 0, "withheld": off, "kept": kept})
 
     def _note(
         self, client: CdsClient, patient: str, cards: Sequence[ShownCard], as_of: datetime, said: Mapping[str, Any]

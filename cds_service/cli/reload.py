@@ -15,7 +15,7 @@ import structlog
 from gunicorn.arbiter import Arbiter
 
 from cds_service.app import FilesRead, open_store, read_files
-from cds_service.errors import AtrophyCdsError, StoreUnavailable
+from cds_service.errors import AtrophyCdsError
 from cds_service.settings import Settings
 from cds_service.trust import ListedServers
 from cds_service.trust.key_sets import KeySets
@@ -37,8 +37,9 @@ class Reread:
         try:
             files = read_files(self._settings)
             KeySets(files.clients, ListedServers(files.clients))
-        except AtrophyCdsError as error:
-            log.error("rules-kept", rule_pack=before, problem=str(error))  # noqa: TRY400 - its words say all
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the service goes on
+            problem = str(error) if isinstance(error, AtrophyCdsError) else repr(error)
+            log.error("rules-kept", rule_pack=before, problem=problem)  # noqa: TRY400 - its words say all
             return False
         self.newest = files
         after = files.pack.knowledge.pack_hash
@@ -50,8 +51,9 @@ class Reread:
         try:
             with closing(open_store(self._settings)) as store:
                 store.governance.note_rules(before, after, datetime.now(UTC))
-        except StoreUnavailable:
-            structlog.get_logger("cds_service").error("rules-reload-not-audited", before=before, after=after)
+        except Exception:  # noqa: BLE001 - the log has both hashes; the service goes on
+            log = structlog.get_logger("cds_service")
+            log.error("rules-reload-not-audited", before=before, after=after)  # noqa: TRY400 - of the database
 
 
 def always() -> bool:
