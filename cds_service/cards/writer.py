@@ -34,7 +34,8 @@ class CardContext(msgspec.Struct, frozen=True):
     """For whom cards are made, and what the client can show.
 
     ``gaps`` are names of sources or sentences; None: what the evaluation shows (P-04). ``source_*`` None: as in
-    ``cards.toml``. ``repeat``: whether an unanswered card is shown again (A-16).
+    ``cards.toml``. ``repeat``: whether an unanswered card is shown again (A-16). ``room``: how many cards the alert
+    budgets still allow; None: any number.
     """
 
     patient_id: str
@@ -45,6 +46,7 @@ class CardContext(msgspec.Struct, frozen=True):
     source_icon_url: str | None = None
     gaps: tuple[str, ...] | None = None
     repeat: Repeat = "until-answered"
+    room: int | None = None
     new_uuid: Callable[[], str] = _new_uuid
 
 
