@@ -18,6 +18,14 @@ from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import names_in
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import Rule
+from cds_service.rule_engine.plain_words import (
+    in_words,
+    meaning,
+    name_in_words,
+    not_under_age,
+    reasons_for_silence,
+    when_it_fires,
+)
 from cds_service.settings import Settings
 
 NOT_CURRENT = 1
@@ -122,38 +130,27 @@ def _must_come_out(case: Case) -> Iterator[str]:
 def _when(rule: Rule, knowledge: Knowledge) -> Iterator[str]:
     yield "**It fires**\n"
     for fires in rule.fires:
-        unless = f", unless {_in_words(fires.unless)}" if fires.unless else ""
-        yield f"- *{fires.indicator}* ({fires.name}): {_in_words(fires.when)}{unless}."
+        yield f"- *{fires.indicator}* ({fires.name}): {when_it_fires(fires)}."
         yield f'  Card: "{fires.summary or rule.summary}"'
     yield "\n**It stays silent although it would fire**\n"
-    for suppression in rule.suppressed:
-        yield f"- {suppression.reason}: {_in_words(suppression.when)}."
-    if not rule.passes_hospice:
-        yield "- hospice-care: hospice or terminal care is recorded (G10)."
-    if rule.youngest:
-        yield f"- It is not for patients under {rule.youngest} years (G11)."
+    for reason, when in reasons_for_silence(rule):
+        yield f"- {reason}: {when}."
+    if too_young := not_under_age(rule):
+        yield f"- {too_young}"
     yield "\n**The words above mean**\n"
     criteria = {**knowledge.gate_criteria, **rule.criteria}
     for name in _used(rule, criteria):
-        yield f"- *{_words(name)}*: {criteria[name].says}{_sets(criteria[name], knowledge)}."
+        yield f"- *{name_in_words(name)}*: {meaning(criteria[name], knowledge.tables)}."
 
 
 def _offers(rule: Rule, deck: CardDeck) -> Iterator[str]:
     yield "\n**It offers**\n"
     for offer in rule.offers:
-        when = f", when {_in_words(offer.when)}" if offer.when else ""
+        when = f", when {in_words(offer.when)}" if offer.when else ""
         yield f"- {deck.orders.label(offer.order)}{when}."
     for advice in rule.advice:
-        when = f" (when {_in_words(advice.when)})" if advice.when else ""
+        when = f" (when {in_words(advice.when)})" if advice.when else ""
         yield f'- "{advice.text}"{when}'
-
-
-def _in_words(expression: str) -> str:
-    return " ".join(_words(part) for part in expression.split())
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _used(rule: Rule, criteria: Mapping[str, Criterion]) -> list[str]:
@@ -170,9 +167,3 @@ def _used(rule: Rule, criteria: Mapping[str, Criterion]) -> list[str]:
                 inner = criteria[name].when
                 waiting += [inner] if inner else []
     return list(found)
-
-
-def _sets(criterion: Criterion, knowledge: Knowledge) -> str:
-    names = (*criterion.condition, *criterion.done, *criterion.visit, *criterion.family_history)
-    titles = [knowledge.tables.entries[name].title for name in names if name in knowledge.tables.entries]
-    return f" (value sets: {'; '.join(titles)})" if titles else ""
