@@ -1,13 +1,12 @@
 """The walk of one call, top to bottom. Read this first.
 
-A CDS Client's request comes in (``web/hooks``); what it did not send is fetched (``prefetch``); everything is read into
-one record (``fhir/reader``), derived from (``derive``), asked about (``rule_engine``), answered with at most three
-cards (``cards``) and noted (``store``).
+A CDS Client's request comes in (``web/hooks``); what it did not send is fetched (``prefetch``) and everything is read
+into one record (``record_reader``, ``fhir/reader``), derived from (``derive``), asked about (``rule_engine``), answered
+with at most three cards (``cards``) and noted (``store``).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, tzinfo
 from pathlib import Path
@@ -17,7 +16,10 @@ import msgspec
 
 from cds_service.cards import evaluation_extension
 from cds_service.cards.compose import CardContext, Composed, compose, could_not_be_done
+from cds_service.cards.explaining import Explainer
+from cds_service.cards.explanation import CardExplanation
 from cds_service.cards.knowledge import CardDeck, load_deck
+from cds_service.cards.links import CardLinks, allowed_links
 from cds_service.cards.memory import NO_MEMORY, Memory
 from cds_service.cards.profiles import profile_named
 from cds_service.cards.shape import deck_for
@@ -25,18 +27,18 @@ from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
 from cds_service.cds_hooks.response import Response, encode
-from cds_service.errors import DataNotAvailable, StoreUnavailable
-from cds_service.fhir.capability import Capabilities
+from cds_service.errors import BadRequest, DataNotAvailable, StoreUnavailable, UnknownPath
 from cds_service.fhir.client import FhirClient
-from cds_service.fhir.reader import read_record
-from cds_service.prefetch import PrefetchPlan, complete
+from cds_service.prefetch import PrefetchPlan
 from cds_service.record import PatientRecord, SourceName, SourceState
+from cds_service.record_reader import RecordReader
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import Evaluation, Status
 from cds_service.settings import Settings
-from cds_service.store import PatientMemory, Store
+from cds_service.stopwatch import Stopwatch
+from cds_service.store import KeptCard, PatientMemory, Store
 from cds_service.trust import CdsClient, Outbound
 
 REQUIRED: tuple[SourceName, ...] = ("patient", "conditions")  # A-47
@@ -46,6 +48,8 @@ NOTHING_CAME = (
     "The call brought neither prefetch nor a FHIR server, so nothing could be read. Some EHRs leave both out when the"
     " address of the service is not registered letter for letter."
 )
+NO_SUCH_CARD = "No such card was shown to this CDS Client, or what was kept of it is gone."
+ANOTHER_PATIENT = "The request is not about the patient of this card, or names another FHIR server for it."
 NOT_R4 = "The resources of this call are not FHIR R4. Nothing was evaluated."
 
 
@@ -120,12 +124,13 @@ class CdsService:
     ) -> None:
         self._pack = pack
         self._plan = plan
-        self._fhir = fhir
+        self._records = RecordReader(pack.knowledge.vocabulary, plan, fhir, outbound)
         self._outbound = outbound
-        self._capabilities = Capabilities(fhir)
         self._store = store
         self._settings = settings
         self._decks = {c.id: deck_for(pack.deck, profile_named(c.profile), c.order_codes) for c in clients}
+        self._links = {c.id: links_for(c, settings) for c in clients}
+        self._explainer = Explainer(pack.knowledge, pack.deck, store.fingerprint)
         self._zone: tzinfo = settings.zone
         self._clock = clock
 
@@ -140,23 +145,8 @@ class CdsService:
             raise DataNotAvailable(NOT_R4)
         watch = Stopwatch()
         as_of = self._clock().astimezone(self._zone)
-        server = self._outbound.reach(client, request.fhir_server or "")
-        if request.fhir_server is not None:  # whatever is agreed for a base holds for every spelling of it (P-08)
-            request = msgspec.structs.replace(request, fhir_server=server.base)
-        payloads = complete(
-            request,
-            plan=self._plan,
-            client=self._fhir,
-            as_of=as_of,
-            deadline=watch.started + client.deadline_seconds,
-            allowed=lambda _: server.allowed,
-            terms=server.terms,
-            capabilities=self._capabilities,
-        )
-        watch.lap("data")
-        record = read_record(payloads, request.patient_id, vocabulary=self._pack.knowledge.vocabulary, as_of=as_of)
-        watch.lap("record")
-        memory = self._store.memory(client.id, server.base, request.patient_id)
+        record = self._records.read(client, request, as_of, watch)
+        memory = self._memory(client, request)
         context = self._context(client, request)
         off = self._pack.knowledge.rules.named(client.rules_off)
         deck = self._decks[client.id]
@@ -176,6 +166,30 @@ class CdsService:
         """Keep what became of cards; repeats and unknown cards are counted and have no effect (P-22)."""
         return self._store.record_feedback(client.id, items, self._clock())
 
+    def explain(self, client: CdsClient, card: str, request: HookRequest | None = None) -> CardExplanation:
+        """Why a card was shown to this client: from its trace, and with the facts of the chart that ``request`` brings.
+
+        Raises UnknownPath (404) for any other card, BadRequest when the request is about another patient.
+        """
+        kept = self._store.shown_card(client.id, card)
+        if kept is None:
+            raise UnknownPath(NO_SUCH_CARD)
+        as_of = kept.shown_at.astimezone(self._zone)
+        brought = None if request is None else self._evaluated_again(client, request, kept, as_of)
+        return self._explainer.explain(card, as_of.isoformat(timespec="seconds"), kept.trace, brought)
+
+    def _evaluated_again(self, client: CdsClient, request: HookRequest, kept: KeptCard, as_of: datetime) -> Evaluation:
+        """The chart of a request, asked about for the moment of the card. A rule on the card is asked even when off."""
+        if self._memory(client, request).patient != kept.patient:
+            raise BadRequest(ANOTHER_PATIENT)
+        record = self._records.read(client, request, as_of, Stopwatch())
+        off = self._pack.knowledge.rules.named(client.rules_off) - {rule.id for rule in kept.trace.rules}
+        return evaluate(self._pack.knowledge.rules, gather_facts(record, self._pack.knowledge, as_of), off)
+
+    def _memory(self, client: CdsClient, request: HookRequest) -> PatientMemory:
+        server = self._outbound.reach(client, request.fhir_server or "")
+        return self._store.memory(client.id, server.base, request.patient_id)
+
     def _note(self, client: CdsClient, patient: str, advice: Advice, said: Mapping[str, Any]) -> bool:
         said = {**said, "rulePack": self._pack.knowledge.pack_hash, "profile": client.profile}
         try:
@@ -191,9 +205,20 @@ class CdsService:
             request.encounter_id,
             profile_named(client.profile),
             settings.source_label,
-            settings.source_url,
+            self._links[client.id].source,
             settings.source_icon_url,
+            self._links[client.id],
+            self._pack.knowledge.pack_hash,
         )
+
+
+def links_for(client: CdsClient, settings: Settings) -> CardLinks:
+    """The links that this client's cards carry: what it can open, at hosts that its entry allows (T26)."""
+    explain = f"{settings.public_url.rstrip('/')}/explain" if settings.public_url else None
+    timeline = client.timeline_url or settings.timeline_url
+    return allowed_links(
+        CardLinks(explain, timeline, settings.source_url), profile_named(client.profile), client.link_hosts
+    )
 
 
 def advise(record: PatientRecord, as_of: datetime, pack: RulePack, memory: Memory, context: CardContext) -> Advice:
@@ -224,25 +249,6 @@ def refuse_without_required(advice: Advice, deck: CardDeck, context: CardContext
         raise DataNotAvailable(why_not)
     card = could_not_be_done(deck, msgspec.structs.replace(context, gaps=missing))
     return msgspec.structs.replace(advice, composed=Composed((card,), (), advice.composed.notes))
-
-
-class Stopwatch:
-    """Milliseconds of each stage of a call, for Server-Timing and the log."""
-
-    def __init__(self) -> None:
-        self.started = self._last = time.monotonic()
-        self._laps: list[tuple[str, float]] = []
-
-    def lap(self, name: str) -> None:
-        """The stage of that name ends now."""
-        now = time.monotonic()
-        self._laps.append((name, (now - self._last) * 1000))
-        self._last = now
-
-    @property
-    def laps(self) -> tuple[tuple[str, float], ...]:
-        """Stage and milliseconds, in order."""
-        return tuple(self._laps)
 
 
 def _countable(advice: Advice) -> dict[str, object]:

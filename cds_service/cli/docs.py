@@ -133,8 +133,8 @@ def _when(rule: Rule, knowledge: Knowledge) -> Iterator[str]:
         yield f"- *{fires.indicator}* ({fires.name}): {when_it_fires(fires)}."
         yield f'  Card: "{fires.summary or rule.summary}"'
     yield "\n**It stays silent although it would fire**\n"
-    for reason, when in reasons_for_silence(rule):
-        yield f"- {reason}: {when}."
+    for silence in reasons_for_silence(rule):
+        yield f"- {silence.reason}: {silence.words}."
     if too_young := not_under_age(rule):
         yield f"- {too_young}"
     yield "\n**The words above mean**\n"

@@ -8,7 +8,7 @@ import msgspec
 
 from cds_service.derive.age import age_in_years
 from cds_service.derive.findings import Finding
-from cds_service.rule_engine.expression import FALSE, names_in
+from cds_service.rule_engine.expression import FALSE, Ask, names_in
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import (
     INDICATOR_RANK,
@@ -36,22 +36,38 @@ def evaluate(book: RuleBook, facts: Facts, switched_off: frozenset[str] = frozen
         return Evaluation(facts, "0", book.tiers.deceased, dead)
     gates = Inquiry(facts, book.gates)
     answers: dict[str, Assessment] = {}
+    inquiries: dict[str, tuple[CompiledRule, Inquiry]] = {}
     for compiled in book.in_order:
         if compiled.rule.id in switched_off:
             answers[compiled.rule.id] = Assessment(compiled.rule, Status.SUPPRESSED, "switched-off")
             continue
-        answers[compiled.rule.id] = assess(compiled, Inquiry(facts, compiled.criteria, gates, answers))
+        inquiry = Inquiry(facts, compiled.criteria, gates, answers)
+        answers[compiled.rule.id] = assess(compiled, inquiry)
+        inquiries[compiled.rule.id] = compiled, inquiry
     tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(gates.ask("explained").value))
     palliative = bool(gates.ask("palliative_care").value)
     final = {rule_id: _under_tier(a, tier, book, palliative=palliative) for rule_id, a in answers.items()}
     final = {rule_id: _worded(a, facts, book) for rule_id, a in final.items()}
     assessments = tuple(_carried(final[c.rule.id], final) for c in book.by_number)
-    return Evaluation(facts, tier.name, tier.sentence, assessments)
+    return Evaluation(facts, tier.name, tier.sentence, assessments, _Verdicts(inquiries))
+
+
+class _Verdicts:
+    """What was asked of a patient, kept as long as its evaluation: a criterion not asked before is asked then."""
+
+    def __init__(self, inquiries: Mapping[str, tuple[CompiledRule, Inquiry]]) -> None:
+        self._inquiries = inquiries
+
+    def __call__(self, rule_id: str) -> Mapping[str, Verdict]:
+        if rule_id not in self._inquiries:
+            return {}
+        compiled, inquiry = self._inquiries[rule_id]
+        return {name: inquiry.ask(name) for name in compiled.deciding}
 
 
 def assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
     """One rule's own answer: which branch holds, whether its age and gates allow it, what it offers."""
-    branch, verdict, missing = _first_branch(compiled, inquiry)
+    branch, verdict, missing = first_branch(compiled, inquiry.ask)
     if branch is None:
         if missing:
             unknown = Assessment(compiled.rule, Status.UNKNOWN, _could_not(missing), missing=missing)
@@ -67,13 +83,14 @@ def assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
     return _fired(compiled, branch, verdict, missing, inquiry)
 
 
-def _first_branch(compiled: CompiledRule, inquiry: Inquiry) -> tuple[CompiledFires | None, Verdict, tuple[str, ...]]:
+def first_branch(compiled: CompiledRule, ask: Ask) -> tuple[CompiledFires | None, Verdict, tuple[str, ...]]:
+    """The first way to fire that holds, its verdict, and what was missing; None when none holds."""
     missing: tuple[str, ...] = ()
     for branch in compiled.fires:
-        verdict = branch.when(inquiry.ask)
+        verdict = branch.when(ask)
         missing += verdict.missing
         if verdict.value:
-            exception = branch.unless(inquiry.ask) if branch.unless else FALSE
+            exception = branch.unless(ask) if branch.unless else FALSE
             if not exception.value:
                 return branch, verdict, (*missing, *exception.missing)
     return None, FALSE, tuple(dict.fromkeys(missing))

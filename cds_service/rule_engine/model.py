@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
@@ -236,13 +236,23 @@ class Facts(msgspec.Struct, frozen=True):
     index: RecordIndex
 
 
+def nothing_asked(_rule_id: str) -> Mapping[str, Verdict]:
+    """Of no rule anything was asked."""
+    return {}
+
+
 class Evaluation(msgspec.Struct, frozen=True):
-    """All answers for one patient. ``tier`` is E, 3, 2, 1 or 0 with the sentence that explains it."""
+    """All answers for one patient. ``tier`` is E, 3, 2, 1 or 0 with the sentence that explains it.
+
+    ``verdicts_of`` gives for the id of a rule each criterion behind its answer, in the order of its file; a rule that
+    was not asked has none.
+    """
 
     facts: Facts
     tier: str
     tier_sentence: str
     assessments: tuple[Assessment, ...]
+    verdicts_of: Callable[[str], Mapping[str, Verdict]] = nothing_asked
 
     @property
     def fired(self) -> tuple[Assessment, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from cds_service.rule_engine.code_tables import CodeTables
 from cds_service.rule_engine.criterion import Criterion
@@ -28,12 +29,20 @@ def when_it_fires(fires: Fires) -> str:
     return in_words(fires.when) + (f", unless {in_words(fires.unless)}" if fires.unless else "")
 
 
-def reasons_for_silence(rule: Rule) -> Iterator[tuple[str, str]]:
-    """What keeps a rule silent although it would fire: the word for the reason, and a sentence without its full stop."""
+class Silence(NamedTuple):
+    """A reason to stay silent, the expression that it is, and the same in words, without its full stop."""
+
+    reason: str
+    expression: str
+    words: str
+
+
+def reasons_for_silence(rule: Rule) -> Iterator[Silence]:
+    """What keeps a rule silent although it would fire."""
     for suppression in rule.suppressed:
-        yield suppression.reason, in_words(suppression.when)
+        yield Silence(suppression.reason, suppression.when, in_words(suppression.when))
     if not rule.passes_hospice:
-        yield HOSPICE, "hospice or terminal care is recorded (G10)"
+        yield Silence(HOSPICE, HOSPICE_CRITERION, "hospice or terminal care is recorded (G10)")
 
 
 def not_under_age(rule: Rule) -> str | None:
@@ -41,10 +50,15 @@ def not_under_age(rule: Rule) -> str | None:
     return f"It is not for patients under {rule.youngest} years (G11)." if rule.youngest else None
 
 
+def value_sets_of(criterion: Criterion, tables: CodeTables) -> tuple[str, ...]:
+    """The titles of the value sets that a criterion names."""
+    names = (*criterion.condition, *criterion.done, *criterion.visit, *criterion.family_history)
+    return tuple(tables.entries[name].title for name in names if name in tables.entries)
+
+
 def meaning(criterion: Criterion, tables: CodeTables) -> str:
     """What a criterion asks, and the value sets that it names."""
-    names = (*criterion.condition, *criterion.done, *criterion.visit, *criterion.family_history)
-    titles = [tables.entries[name].title for name in names if name in tables.entries]
+    titles = value_sets_of(criterion, tables)
     return criterion.says + (f" (value sets: {'; '.join(titles)})" if titles else "")
 
 
@@ -54,9 +68,7 @@ def expressions_of(rule: Rule) -> Iterator[str]:
         yield fires.when
         if fires.unless:
             yield fires.unless
-    yield from (suppression.when for suppression in rule.suppressed)
-    if not rule.passes_hospice:
-        yield HOSPICE_CRITERION
+    yield from (silence.expression for silence in reasons_for_silence(rule))
 
 
 def deciding_criteria(rule: Rule, criteria: Mapping[str, Criterion]) -> tuple[str, ...]:

@@ -16,8 +16,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.rule_engine.trace import CardTrace
 from cds_service.store import audit
 from cds_service.store import connection as database
+from cds_service.store.explained import KeptCard, kept_card
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
 from cds_service.store.memory import Answer, PatientMemory, reported_about
 from cds_service.store.schema import calls, cards_shown, feedback, token_ids
@@ -45,6 +47,10 @@ class ShownCard(Protocol):
     @property
     def suggestions(self) -> Mapping[str, str]:
         """The uuid of each suggestion and the key of its order."""
+
+    @property
+    def trace(self) -> CardTrace | None:
+        """Why it was shown; its facts are kept only as keyed fingerprints."""
 
 
 class Store:
@@ -117,6 +123,7 @@ class Store:
                 "indicator": card.indicator,
                 "suggestions": _json(card.suggestions),
                 "shown_at": shown_at,
+                "trace": None if card.trace is None else _json(card.trace.keyed(self.fingerprint)),
             }
             for card in cards
         ]
@@ -195,6 +202,10 @@ class Store:
                 "calls": connection.execute(delete(calls).where(calls.c.minute < minute)).rowcount,
             }
         return {**gone, "audit": audit.purge(self._engine, self._key, before, now)}
+
+    def shown_card(self, client: str, card: str) -> KeptCard | None:
+        """A card that this client was shown, and why; None for any other, also after a purge."""
+        return kept_card(self._engine, client, card)
 
     def feedback_about(self, card: str) -> tuple[Answer, ...]:
         """Everything that was reported about one card, oldest first."""

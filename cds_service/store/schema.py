@@ -42,7 +42,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 metadata = MetaData()
 
 # `patient` and `evidence` are keyed fingerprints (P-33): the tables name no patient.
-# `rules`, `evidence` and `suggestions` are JSON: [[id, version]], [fingerprint], {suggestion uuid: order key}.
+# `rules`, `evidence` and `suggestions` are JSON: [[id, version]], [fingerprint], {suggestion uuid: order key};
+# `trace` is a rule_engine.trace.CardTrace with fingerprints for facts, and none for cards shown before it was kept.
 cards_shown = Table(
     "cards_shown",
     metadata,
@@ -54,6 +55,7 @@ cards_shown = Table(
     Column("indicator", String(8), nullable=False),
     Column("suggestions", Text, nullable=False),
     Column("shown_at", UtcDateTime, nullable=False),
+    Column("trace", Text),
     Index("ix_cards_shown_client_patient", "client", "patient"),
 )
 

@@ -21,6 +21,7 @@ from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
 from cds_service.cds_hooks.response import Card, Response, Source, Suggestion, encode
+from cds_service.rule_engine.trace import CardTrace
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.trust import CdsClient
@@ -43,6 +44,7 @@ class Shown(msgspec.Struct, frozen=True):
     evidence: tuple[tuple[str, str], ...] = (("steroid-myopathy", "F1 GC2"),)
     indicator: str = "warning"
     suggestions: Mapping[str, str] = msgspec.field(default_factory=lambda: {SUGGESTION: "ck"})
+    trace: CardTrace | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError
+from cds_service.rule_engine.trace import CardTrace
 from cds_service.store import Store
 
 NOW = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
@@ -30,6 +31,7 @@ class Shown(msgspec.Struct, frozen=True):
     evidence: tuple[tuple[str, str], ...] = ((RULE, EVIDENCE), ("unexplained-weakness", "F1"))
     indicator: str = "warning"
     suggestions: Mapping[str, str] = msgspec.field(default_factory=lambda: {SUGGESTION: "ck"})
+    trace: CardTrace | None = None
 
 
 @pytest.fixture

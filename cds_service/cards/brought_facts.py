@@ -1,0 +1,72 @@
+"""The facts of a chart that was brought to explain a card, compared with the marks of those that the card rested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cds_service.cards.explanation import FactShown
+from cds_service.cards.knowledge import CardWords
+from cds_service.cards.wording import plain, readable_date
+from cds_service.rule_engine.model import Assessment, Evaluation, Fact, Verdict
+from cds_service.rule_engine.trace import MARK_LENGTH, CardTrace, RuleTrace, mark
+
+
+class BroughtFacts:
+    """The facts of a chart that was brought, numbered: those that caused the card first. ``words`` are the cards'."""
+
+    def __init__(
+        self, brought: Evaluation, trace: CardTrace, words: CardWords, fingerprint: Callable[[str], str]
+    ) -> None:
+        self._words = words
+        self._verdicts = {rule.id: brought.verdicts_of(rule.id) for rule in trace.rules}
+        self._answers = {a.rule.id: a for a in brought.assessments}
+        causes = self._causes(trace)
+        asked = (fact for found in self._verdicts.values() for verdict in found.values() for fact in verdict.facts)
+        marks = {fact: fingerprint(mark(fact))[:MARK_LENGTH] for fact in (*causes, *asked)}
+        kept = {one for rule in trace.rules for held in rule.held.values() for one in held}
+        self._numbers = {fact: number for number, fact in enumerate(marks, 1)}
+        self.gone = len(kept - set(marks.values()))
+        self.shown = tuple(
+            self._fact(fact, number, causes.get(fact, ()), is_new=marks[fact] not in kept)
+            for fact, number in self._numbers.items()
+        )
+
+    def verdict(self, rule_id: str, name: str) -> Verdict | None:
+        """The verdict of a criterion on what was brought."""
+        return self._verdicts[rule_id].get(name)
+
+    def numbers(self, verdict: Verdict) -> tuple[int, ...]:
+        """The numbers of the facts that a verdict rests on."""
+        return tuple(self._numbers[fact] for fact in verdict.facts)
+
+    def fired_alike(self, kept: RuleTrace) -> bool:
+        """Whether the rule gives the same answer to what was brought."""
+        return self._answers[kept.id].branch == kept.branch
+
+    def _causes(self, trace: CardTrace) -> dict[Fact, tuple[str, ...]]:
+        """The facts that the rules of the card rest on, each with the titles of those rules."""
+        causes: dict[Fact, tuple[str, ...]] = {}
+        for kept in trace.rules:
+            answer: Assessment = self._answers[kept.id]
+            for fact in answer.facts:
+                causes[fact] = (*causes.get(fact, ()), answer.rule.title)
+        return causes
+
+    def _fact(self, fact: Fact, number: int, rules: tuple[str, ...], *, is_new: bool) -> FactShown:
+        kind = self._words.date_words.get(fact.date_kind or "", "")
+        return FactShown(
+            number=number,
+            reference=fact.reference,
+            text=plain(fact.label),
+            dated=f"{kind} {readable_date(fact.date)}".strip() if fact.date else self._words.words.undated,
+            code=fact.code,
+            date=fact.date,
+            date_kind=fact.date_kind,
+            value=plain(fact.value) if fact.value else None,
+            threshold=fact.threshold,
+            certainty=fact.certainty.value,
+            coded=self._words.certainty_words.get(fact.certainty),
+            caused=bool(rules),
+            new=is_new,
+            rules=rules,
+        )
