@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+import msgspec
 
 from cds_service.cards.explanation import FactShown
 from cds_service.cards.knowledge import CardWords
 from cds_service.cards.wording import plain, readable_date
-from cds_service.rule_engine.model import Assessment, Evaluation, Fact, Verdict
+from cds_service.rule_engine.model import Evaluation, Fact, Status, Verdict
 from cds_service.rule_engine.trace import MARK_LENGTH, CardTrace, RuleTrace, mark
 
 
@@ -21,14 +23,16 @@ class BroughtFacts:
         self._verdicts = {rule.id: brought.verdicts_of(rule.id) for rule in trace.rules}
         self._answers = {a.rule.id: a for a in brought.assessments}
         causes = self._causes(trace)
-        asked = (fact for found in self._verdicts.values() for verdict in found.values() for fact in verdict.facts)
+        asked = [fact for found in self._verdicts.values() for verdict in found.values() for fact in verdict.facts]
         marks = {fact: fingerprint(mark(fact))[:MARK_LENGTH] for fact in (*causes, *asked)}
         kept = {one for rule in trace.rules for held in rule.held.values() for one in held}
-        self._numbers = {fact: number for number, fact in enumerate(marks, 1)}
         self.gone = len(kept - set(marks.values()))
+        listed = [*causes, *(fact for fact in dict.fromkeys(asked) if _beside_its_limit(fact, causes) is None)]
+        numbers = {fact: number for number, fact in enumerate(listed, 1)}
+        self._numbers = {fact: numbers[_beside_its_limit(fact, causes) or fact] for fact in marks}
         self.shown = tuple(
             self._fact(fact, number, causes.get(fact, ()), is_new=marks[fact] not in kept)
-            for fact, number in self._numbers.items()
+            for fact, number in numbers.items()
         )
 
     def verdict(self, rule_id: str, name: str) -> Verdict | None:
@@ -41,15 +45,17 @@ class BroughtFacts:
 
     def fired_alike(self, kept: RuleTrace) -> bool:
         """Whether the rule gives the same answer to what was brought."""
-        return self._answers[kept.id].branch == kept.branch
+        answer = self._answers.get(kept.id)
+        return answer is not None and answer.branch == kept.branch
 
     def _causes(self, trace: CardTrace) -> dict[Fact, tuple[str, ...]]:
         """The facts that the rules of the card rest on, each with the titles of those rules."""
         causes: dict[Fact, tuple[str, ...]] = {}
         for kept in trace.rules:
-            answer: Assessment = self._answers[kept.id]
-            for fact in answer.facts:
-                causes[fact] = (*causes.get(fact, ()), answer.rule.title)
+            answer = self._answers.get(kept.id)
+            if answer is not None and answer.status is Status.FIRED:
+                for fact in answer.facts:
+                    causes[fact] = (*causes.get(fact, ()), answer.rule.title)
         return causes
 
     def _fact(self, fact: Fact, number: int, rules: tuple[str, ...], *, is_new: bool) -> FactShown:
@@ -70,3 +76,9 @@ class BroughtFacts:
             new=is_new,
             rules=rules,
         )
+
+
+def _beside_its_limit(fact: Fact, causes: Iterable[Fact]) -> Fact | None:
+    """The cause that is the same, or the same entry beside the limit that it crossed: that is said once."""
+    alone = fact.threshold is None
+    return next((c for c in causes if fact in (c, msgspec.structs.replace(c, threshold=None) if alone else c)), None)
