@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError
-from cds_service.rule_engine.trace import CardTrace
+from cds_service.rule_engine.trace import CardTrace, RuleTrace
 from cds_service.store import Store
 
 NOW = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
@@ -184,8 +184,37 @@ def test_t20_a_comment_is_stored_escaped_where_the_site_asks_for_it(url: str) ->
     assert comments(url) == ["&lt;b&gt;&#x27;seen&#x27;&lt;/b&gt;"]
 
 
+TRACE = CardTrace(
+    "0" * 64, "3", (RuleTrace(RULE, "1.0.0", "lead", "warning", "a-way", {"weak": ("canary-mark",)}, ("known",)),)
+)
+
+
+def test_why_a_card_was_shown_is_kept_for_its_client_alone(store: Store) -> None:
+    show(store, Shown(trace=TRACE))
+
+    kept = store.shown_card("ehr", CARD)
+    assert kept is not None
+    assert kept.trace == TRACE.keyed(store.fingerprint)
+    assert (kept.shown_at, kept.patient) == (NOW, store.memory("ehr", FHIR, "p1").patient)
+    assert store.shown_card("other", CARD) is None
+    assert store.shown_card("ehr", LATER_CARD) is None
+
+
+def test_a_card_from_before_traces_were_kept_has_none(store: Store) -> None:
+    show(store, Shown())
+
+    assert store.shown_card("ehr", CARD) is None
+
+
+def test_a_purge_removes_why_a_card_was_shown(store: Store) -> None:
+    show(store, Shown(trace=TRACE))
+    store.purge(NOW + timedelta(days=1), NOW)
+
+    assert store.shown_card("ehr", CARD) is None
+
+
 def test_p_33_neither_patient_nor_evidence_is_in_the_files(store: Store, tmp_path: Path) -> None:
-    show(store, Shown(evidence=((RULE, "canary-evidence"),)), patient="canary-patient")
+    show(store, Shown(evidence=((RULE, "canary-evidence"),), trace=TRACE), patient="canary-patient")
     store.record_feedback("ehr", [overridden(NOW)], NOW)
     store.close()
 
