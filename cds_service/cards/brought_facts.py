@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from cds_service.cards.explanation import FactShown
+from cds_service.cards.explanation import ContradictionShown, FactShown
 from cds_service.cards.knowledge import CardWords
 from cds_service.cards.wording import plain, readable_date
 from cds_service.rule_engine.model import Evaluation, Fact, Status, Verdict
@@ -30,10 +30,17 @@ class BroughtFacts:
         listed = [*causes, *(fact for fact in dict.fromkeys(asked) if _beside_its_limit(fact, causes) is None)]
         numbers = {fact: number for number, fact in enumerate(listed, 1)}
         self._numbers = {fact: numbers[_beside_its_limit(fact, causes) or fact] for fact in marks}
+        self.contradictions = tuple(self._contradictions(brought))
         self.shown = tuple(
             self._fact(fact, number, causes.get(fact, ()), is_new=marks[fact] not in kept)
             for fact, number in numbers.items()
         )
+
+    def _contradictions(self, brought: Evaluation) -> Iterator[ContradictionShown]:
+        for contradiction in brought.contradictions:
+            if not contradiction.rules.isdisjoint(self._verdicts):
+                facts = (f"“{plain(fact.label)}”, {self._dated(fact)}" for fact in contradiction.facts)
+                yield ContradictionShown(says=contradiction.says, facts=tuple(facts))
 
     def verdict(self, rule_id: str, name: str) -> Verdict | None:
         """The verdict of a criterion on what was brought."""
@@ -58,13 +65,16 @@ class BroughtFacts:
                     causes[fact] = (*causes.get(fact, ()), answer.rule.title)
         return causes
 
-    def _fact(self, fact: Fact, number: int, rules: tuple[str, ...], *, is_new: bool) -> FactShown:
+    def _dated(self, fact: Fact) -> str:
         kind = self._words.date_words.get(fact.date_kind or "", "")
+        return f"{kind} {readable_date(fact.date)}".strip() if fact.date else self._words.words.undated
+
+    def _fact(self, fact: Fact, number: int, rules: tuple[str, ...], *, is_new: bool) -> FactShown:
         return FactShown(
             number=number,
             reference=fact.reference,
             text=plain(fact.label),
-            dated=f"{kind} {readable_date(fact.date)}".strip() if fact.date else self._words.words.undated,
+            dated=self._dated(fact),
             code=fact.code,
             date=fact.date,
             date_kind=fact.date_kind,

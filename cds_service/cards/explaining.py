@@ -58,6 +58,7 @@ class Explainer:
             brought=brought is not None,
             facts=facts.shown if facts else (),
             facts_gone=facts.gone if facts else 0,
+            contradictions=facts.contradictions if facts else (),
             rules=tuple(self._rule(rule, facts) for rule in trace.rules),
             gaps=in_words(trace.gaps, self._deck),
             undecided=tuple(self._rules[name].rule.title for name in trace.undecided if name in self._rules),

@@ -38,6 +38,13 @@ class FactShown(_Shown, frozen=True, kw_only=True):
     rules: tuple[str, ...] = ()
 
 
+class ContradictionShown(_Shown, frozen=True, kw_only=True):
+    """What of the chart that was brought cannot all be so, and bears on a rule of the card."""
+
+    says: str
+    facts: tuple[str, ...]
+
+
 class CriterionShown(_Shown, frozen=True, kw_only=True):
     """One question of a rule and its verdict when the card was shown; without ``asks`` it is no longer asked.
 
@@ -136,6 +143,7 @@ class CardExplanation(_Shown, frozen=True, kw_only=True):
     brought: bool = False
     facts: tuple[FactShown, ...] = ()
     facts_gone: int = 0
+    contradictions: tuple[ContradictionShown, ...] = ()
     rules: tuple[RuleShown, ...] = ()
     gaps: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()

@@ -81,10 +81,13 @@ def _overview(knowledge: Knowledge) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for compiled in knowledge.rules.by_number:
         rule = compiled.rule
-        indicators = ", ".join(dict.fromkeys(fires.indicator for fires in rule.fires))
+        cards: dict[str, dict[str, None]] = {}
+        for fires in rule.fires:
+            cards.setdefault(rule.card_for(fires.indicator), {})[fires.indicator] = None
+        shown = "; ".join(f"{card}: {', '.join(indicators)}" for card, indicators in cards.items())
         reviewed = rule.checker or "**not clinically reviewed**"
         title = f"[{rule.title}](#{_anchor(rule)})"
-        yield f"| {rule.number} | {title} | {rule.group}: {indicators} | {reviewed} | {rule.review_by} |"
+        yield f"| {rule.number} | {title} | {shown} | {reviewed} | {rule.review_by} |"
     yield ""
 
 

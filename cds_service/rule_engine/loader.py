@@ -19,6 +19,7 @@ from cds_service.derive.weight_knowledge import WeightKnowledge
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.code_tables import CodeTables, load_code_tables, refuse_unasked
 from cds_service.rule_engine.compiler import Compiler
+from cds_service.rule_engine.contradictions import ContradictionKnowledge, Contradictions, compile_contradictions
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.model import Rule
 from cds_service.rule_engine.rulebook import (
@@ -28,14 +29,13 @@ from cds_service.rule_engine.rulebook import (
     Gates,
     RuleBook,
     compile_domains,
-    compile_gates,
     compile_rule,
     in_asking_order,
 )
 from cds_service.rule_engine.tier import TierKnowledge
 from cds_service.rule_engine.written import convert, line_of, read_struct, read_toml
 
-REQUIRED_GATES = ("explained", "hospice_care", "palliative_care")
+REQUIRED_GATES = ("cause_recorded", "hospice_care", "palliative_care")
 ORDER_SYSTEM = "urn:atrophy-cds:orders"
 SET_FIELDS = (
     "condition",
@@ -104,7 +104,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
     gates_file = folder / "gates.toml"
     gates = _read_gates(gates_file, known, kinds)
     compiler = Compiler(measured)
-    compiled_gates = compile_gates(gates, compiler)
+    compiled_gates = compiler.compile_all(gates, gates)
     rules = [
         _compile(path, _read_rule(path, known, kinds, orders), (compiled_gates, gates), compiler)
         for path in sorted(folder.glob("*/rule.toml"))
@@ -116,6 +116,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
         in_order=_in_order(folder, rules),
         gates=compiled_gates,
         tiers=tiers,
+        contradictions=_read_contradictions(folder / "contradictions.toml", (known, kinds), rules, compiler),
         domains=_compile_domains(folder / "risk_domains.toml", domains, compiled_gates),
     )
     expired = tuple(c.rule.id for c in rules if c.rule.review_by < today)
@@ -146,6 +147,18 @@ def _read_gates(path: Path, known: frozenset[str], kinds: frozenset[str]) -> Map
     for name, criterion in gates.items():
         _refuse_unknown_names(path, name, criterion, known, kinds)
     return gates
+
+
+def _read_contradictions(
+    path: Path, names: tuple[frozenset[str], frozenset[str]], rules: list[CompiledRule], compiler: Compiler
+) -> Contradictions:
+    knowledge = read_struct(path, ContradictionKnowledge)
+    for name, criterion in knowledge.criteria.items():
+        _refuse_unknown_names(path, name, criterion, *names)
+    try:
+        return compile_contradictions(knowledge, (c.rule.id for c in rules), compiler)
+    except ValueError as error:
+        raise RuleFileError(path, line_of(path, *str(error).split("'")[1:2]), str(error)) from error
 
 
 def _read_rule(path: Path, known: frozenset[str], kinds: frozenset[str], orders: frozenset[str]) -> Rule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cds_service.derive.age import age_in_years
+from cds_service.derive.age import is_at_least
 from cds_service.derive.conditions import counts, is_confirmed, is_new
 from cds_service.derive.findings import Finding
 from cds_service.partial_date import PartialDate
@@ -115,8 +115,7 @@ def _younger_at_onset(criterion: Criterion) -> Narrow:
         when, birth_date = onset_of(entry), inquiry.record.birth_date
         if birth_date is None:
             return True  # the criterion answers unknown
-        age = None if when is None else age_in_years(birth_date, when.latest)
-        return age is not None and age < limit
+        return when is not None and is_at_least(limit, birth_date, when.latest) is False
 
     return each(keep)
 
