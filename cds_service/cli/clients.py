@@ -75,6 +75,7 @@ def _agreed(client: CdsClient) -> Iterator[tuple[str, str]]:
     yield "limits", f"{client.calls_per_minute} calls a minute, {client.deadline_seconds:g} s a call"
     yield "web pages", ", ".join(client.origins) or "none"
     yield "links to", ", ".join(client.link_hosts) or "nowhere"
+    yield "timeline", client.timeline_url or "as in the settings"
     yield "rules off", ", ".join(client.rules_off) or "none"
     if client.keys_file:
         yield "keys", client.keys_file

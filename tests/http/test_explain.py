@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import msgspec
 import pytest
 from flask.testing import FlaskClient
@@ -30,6 +31,9 @@ ADA = PATIENTS["ada-steroid-myopathy"]
 OTHER_ISSUER = "https://other.example/cds"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}  # as browsers send it
 ASSESSMENT = "org.atrophy-cds.assessment"
+
+_COMPONENTS = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())["components"]
+DESCRIBED = jsonschema_rs.validator_for({"$ref": "#/components/schemas/Explanation", "components": _COMPONENTS})
 
 # Ten patients for readers who have only the card and its page: each kind of card, few facts and many, one carried rule.
 READ = (
@@ -183,6 +187,7 @@ class TestTheChartIsBrought:
             response = asked.explain(card["uuid"], request)
             assert list(empty_values(strict_json(response.data))) == []
             said = response.get_json()
+            DESCRIBED.validate(said)
             seen = text_of(asked.explain(card["uuid"], request, **HTML))
             basis = card["extension"][ASSESSMENT]["basis"]
             named = {
