@@ -18,11 +18,11 @@ from cds_service.trust import CdsClient, Outbound
 
 
 class RecordReader:
-    """Reads records for all calls; what FHIR servers say that they can is learned once."""
+    """Reads records for all calls by one ``plan``; what FHIR servers say that they can is learned once."""
 
     def __init__(self, vocabulary: Vocabulary, plan: PrefetchPlan, fhir: FhirClient, outbound: Outbound) -> None:
         self._vocabulary = vocabulary
-        self._plan = plan
+        self.plan = plan
         self._fhir = fhir
         self._outbound = outbound
         self._capabilities = Capabilities(fhir)
@@ -34,7 +34,7 @@ class RecordReader:
             request = msgspec.structs.replace(request, fhir_server=server.base)
         payloads = complete(
             request,
-            plan=self._plan,
+            plan=self.plan,
             client=self._fhir,
             as_of=as_of,
             deadline=watch.started + client.deadline_seconds,

@@ -123,7 +123,6 @@ class CdsService:
         clock: Callable[[], datetime],
     ) -> None:
         self._pack = pack
-        self._plan = plan
         self._records = RecordReader(pack.knowledge.vocabulary, plan, fhir, outbound)
         self._outbound = outbound
         self._store = store
@@ -137,7 +136,7 @@ class CdsService:
     def discovery(self, client: CdsClient) -> bytes:
         """The discovery document for this client (C6-C15)."""
         version = profile_named(client.profile).cds_hooks
-        return discovery_document(version, dict(self._plan.templates_for(version)))
+        return discovery_document(version, dict(self._records.plan.templates_for(version)))
 
     def call(self, client: CdsClient, request: HookRequest) -> HookAnswer:
         """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (C32, P-05)."""
