@@ -25,6 +25,7 @@ from cds_service.cards.knowledge import CardDeck
 from cds_service.rule_engine import plain_words
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.loader import Knowledge
+from cds_service.rule_engine.meanings import details
 from cds_service.rule_engine.model import Evaluation, Evidence, Status
 from cds_service.rule_engine.rulebook import CompiledRule
 from cds_service.rule_engine.supposing import Supposing
@@ -100,7 +101,7 @@ class Explainer:
             review_by=str(rule.review_by),
             ways=tuple(_ways(compiled, kept, supposing)),
             silences=tuple(_silences(compiled, supposing)),
-            not_for=plain_words.not_under_age(rule),
+            youngest=rule.youngest,
             criteria=criteria,
             missing=in_words(kept.missing, self._deck),
             changes=tuple(_changes(compiled, supposing, written)) if rule.version == kept.version else (),
@@ -113,15 +114,14 @@ class Explainer:
     ) -> CriterionShown:
         if name not in written:
             return CriterionShown(name=plain_words.name_in_words(name), result=_RESULTS[kept.value(name)])
-        joined = written[name].when
+        joined = written[name].when is not None
         now = facts.verdict(kept.id, name) if facts else None
         value = kept.value(name)
         return CriterionShown(
             name=plain_words.name_in_words(name),
             asks=written[name].says,
-            value_sets=plain_words.value_sets_of(written[name], self._knowledge.tables),
+            details=tuple(details(written[name], written, self._knowledge)),
             result=_RESULTS[value],
-            made_of=plain_words.in_words(joined) if joined else None,
             rested_on=0 if joined else len(kept.held.get(name, ())),
             facts=facts.numbers(now) if facts and now and not joined else (),
             now=_RESULTS[now.value] if now is not None and now.value is not value else None,

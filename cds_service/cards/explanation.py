@@ -48,15 +48,14 @@ class ContradictionShown(_Shown, frozen=True, kw_only=True):
 class CriterionShown(_Shown, frozen=True, kw_only=True):
     """One question of a rule and its verdict when the card was shown; without ``asks`` it is no longer asked.
 
-    ``made_of``: the criteria that it joins. ``rested_on``: on how many facts. ``facts``: numbers of those brought.
+    ``details``: what it joins and what narrows it. ``rested_on``: on how many facts. ``facts``: numbers of those here.
     ``now``: the verdict of what was brought, where it differs.
     """
 
     name: str
     result: Result
     asks: str | None = None
-    made_of: str | None = None
-    value_sets: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     rested_on: int = 0
     facts: tuple[int, ...] = ()
     now: Result | None = None
@@ -118,7 +117,7 @@ class RuleShown(_Shown, frozen=True, kw_only=True):
     review_by: str | None = None
     ways: tuple[WayShown, ...] = ()
     silences: tuple[SilenceShown, ...] = ()
-    not_for: str | None = None
+    youngest: int | None = None
     criteria: tuple[CriterionShown, ...] = ()
     missing: tuple[str, ...] = ()
     changes: tuple[ChangeShown, ...] = ()

@@ -117,6 +117,13 @@ class WrittenReason(_Written, frozen=True, kw_only=True):
     lowers_critical_hours: int | None = None
 
 
+class PageWords(_Written, frozen=True, kw_only=True):
+    """What ``docs/rules.md`` says of cards and of answers, before the rules."""
+
+    cards: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
 class CardWords(_Written, frozen=True, kw_only=True):
     """``rules/cards.toml``."""
 
@@ -128,6 +135,7 @@ class CardWords(_Written, frozen=True, kw_only=True):
     limits: Limits
     source: CardSource
     words: Words
+    page: PageWords
     date_words: Mapping[str, str]
     certainty_words: Mapping[str, str]
     source_words: Mapping[str, str]

@@ -1,11 +1,10 @@
-"""A rule in plain sentences: the same on the page of the rules and where a card is explained."""
+"""A rule in plain words: the same on the page of the rules and where a card is explained."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from cds_service.rule_engine.code_tables import CodeTables
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import names_in
 from cds_service.rule_engine.model import Fires, Rule
@@ -42,27 +41,10 @@ def reasons_for_silence(rule: Rule) -> Iterator[Silence]:
     for suppression in rule.suppressed:
         yield Silence(suppression.reason, suppression.when, in_words(suppression.when))
     if not rule.passes_hospice:
-        yield Silence(HOSPICE, HOSPICE_CRITERION, "hospice or terminal care is recorded (G10)")
+        yield Silence(HOSPICE, HOSPICE_CRITERION, in_words(HOSPICE_CRITERION))
 
 
-def not_under_age(rule: Rule) -> str | None:
-    """For whom a rule is not, as a sentence."""
-    return f"It is not for patients under {rule.youngest} years (G11)." if rule.youngest else None
-
-
-def value_sets_of(criterion: Criterion, tables: CodeTables) -> tuple[str, ...]:
-    """The titles of the value sets that a criterion names."""
-    names = (*criterion.condition, *criterion.done, *criterion.visit, *criterion.family_history)
-    return tuple(tables.entries[name].title for name in names if name in tables.entries)
-
-
-def meaning(criterion: Criterion, tables: CodeTables) -> str:
-    """What a criterion asks, and the value sets that it names."""
-    titles = value_sets_of(criterion, tables)
-    return criterion.says + (f" (value sets: {'; '.join(titles)})" if titles else "")
-
-
-def expressions_of(rule: Rule) -> Iterator[str]:
+def deciding_expressions(rule: Rule) -> Iterator[str]:
     """What decides whether the rule fires or stays silent, in the order of its file."""
     for fires in rule.fires:
         yield fires.when
@@ -77,7 +59,7 @@ def deciding_criteria(rule: Rule, criteria: Mapping[str, Criterion]) -> tuple[st
     ``criteria`` are the rule's and the shared ones.
     """
     found: dict[str, None] = {}
-    waiting = [*_names(expressions_of(rule)), *rule.context, *rule.looked_for][::-1]
+    waiting = [*_names(deciding_expressions(rule)), *rule.context, *rule.looked_for][::-1]
     while waiting:
         name = waiting.pop()
         if name not in found:

@@ -11,7 +11,7 @@ from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.evaluate import first_branch
 from cds_service.rule_engine.expression import Expression, names_in, read_expression
 from cds_service.rule_engine.model import Status, Verdict
-from cds_service.rule_engine.plain_words import HOSPICE, HOSPICE_CRITERION, expressions_of
+from cds_service.rule_engine.plain_words import HOSPICE, HOSPICE_CRITERION, deciding_expressions
 from cds_service.rule_engine.rulebook import CompiledRule
 
 ValueOf = Callable[[str], bool | None]
@@ -57,7 +57,7 @@ class Supposing:
         return _read(expression, frozenset(self._criteria))(self._asking({})).value
 
     def _changes(self, now: Outcome) -> Iterator[Supposition]:
-        asked = dict.fromkeys(name for text in expressions_of(self._compiled.rule) for name in names_in(text))
+        asked = dict.fromkeys(name for text in deciding_expressions(self._compiled.rule) for name in names_in(text))
         for name in asked:
             value = self._asking({})(name).value
             for instead in (True, False):
