@@ -30,6 +30,7 @@ PATIENTS = {patient.id: patient for patient in load_fixture_patients(FIXTURES, A
 ADA = PATIENTS["ada-steroid-myopathy"]
 OTHER_ISSUER = "https://other.example/cds"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}  # as browsers send it
+FAILED = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 ASSESSMENT = "org.atrophy-cds.assessment"
 
 _COMPONENTS = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())["components"]
@@ -116,7 +117,7 @@ class TestWhoMayAsk:
         assert client.get(path, headers=asked.ehr.bearer(path, aud=agreed)).status_code == 200
 
     def test_a_card_of_another_client_is_as_unknown_as_none(self, asked: Asked) -> None:
-        """P-22, T29."""
+        """P-22, T28, T29."""
         (card,) = asked.cards()
         foreign = asked.explain(card["uuid"], who=asked.other)
         unknown = asked.explain("4e0a3a1e-3065-4142-ba52-1d5e2f1e4f6a")
@@ -161,10 +162,26 @@ class TestWhatWasKept:
         assert "This service keeps no chart" in text_of(page)
         assert "weakness: weakness that began after the steroid course did (or is undated) 1 fact" in text_of(page)
 
+    def test_what_could_not_be_read_is_neither_so_nor_not_so(self, asked: Asked) -> None:
+        """T23: without results the card still stands; what only they could tell is unknown, and named."""
+        request = hook_request_for(ADA)
+        request["prefetch"]["observations"] = FAILED
+        answer = asked.client.post(CALL, json=request, headers=asked.ehr.bearer(CALL)).get_json()
+        said = asked.explain(answer["cards"][0]["uuid"]).get_json()
+        (rule,) = said["rules"]
+        results = {criterion["name"]: criterion["result"] for criterion in rule["criteria"]}
+        assert (results["weakness"], results["recent ck"], results["confirmed myositis"]) == (
+            "true",
+            "unknown",
+            "false",
+        )
+        assert "results and measurements" in rule["missing"]
+        page = text_of(asked.explain(answer["cards"][0]["uuid"], **HTML))
+        assert "What is missing or not known results and measurements" in page
+
     def test_a_gap_card_names_what_was_not_read_and_which_rules_wait_for_it(self, asked: Asked) -> None:
         request = hook_request_for(ADA)
-        outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
-        request["prefetch"]["observations"] = outcome
+        request["prefetch"]["observations"] = FAILED
         answer = asked.client.post(CALL, json=request, headers=asked.ehr.bearer(CALL)).get_json()
         gap = next(c for c in answer["cards"] if c["source"]["topic"]["code"] == "recordgaps")
         said = asked.explain(gap["uuid"]).get_json()
