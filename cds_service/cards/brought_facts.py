@@ -9,6 +9,7 @@ import msgspec
 from cds_service.cards.explanation import ContradictionShown, FactShown
 from cds_service.cards.knowledge import CardWords
 from cds_service.cards.wording import plain, readable_date
+from cds_service.coding import Site
 from cds_service.rule_engine.model import Evaluation, Fact, Status, Verdict
 from cds_service.rule_engine.trace import MARK_LENGTH, CardTrace, RuleTrace, mark
 
@@ -81,11 +82,17 @@ class BroughtFacts:
             value=plain(fact.value) if fact.value else None,
             threshold=fact.threshold,
             certainty=fact.certainty.value,
+            site=_site_in_words(fact.site),
             coded=self._words.certainty_words.get(fact.certainty),
             caused=bool(rules),
             new=is_new,
             rules=rules,
         )
+
+
+def _site_in_words(site: Site) -> str | None:
+    """``left lower limb``; None when nothing is said."""
+    return " ".join(part for part in (site.side, f"{site.limb} limb" if site.limb else None) if part) or None
 
 
 def _beside_its_limit(fact: Fact, causes: Iterable[Fact]) -> Fact | None:

@@ -18,7 +18,8 @@ class _Shown(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
 class FactShown(_Shown, frozen=True, kw_only=True):
     """One dated fact of the chart that was brought. Its text is cut and holds no link; whoever prints it escapes it.
 
-    ``dated`` and ``coded`` say in words what kind of date it has, and how a code names it where that is not its own.
+    ``dated`` and ``coded`` say in words what kind of date it has, and how a code names it where that is not its own;
+    ``site`` where on the body it is.
     ``caused``: the card rests on it; else it was only asked about. ``new``: it was not among the facts of the card.
     """
 
@@ -33,6 +34,7 @@ class FactShown(_Shown, frozen=True, kw_only=True):
     threshold: str | None = None
     certainty: str | None = None
     coded: str | None = None
+    site: str | None = None
     caused: bool = False
     new: bool = False
     rules: tuple[str, ...] = ()

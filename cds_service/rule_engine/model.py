@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from cds_service.coding import CodeCertainty
+from cds_service.coding import NOWHERE, CodeCertainty, Site
 from cds_service.derive.findings import Finding, FindingKnowledge
 from cds_service.derive.habits import HabitKnowledge
 from cds_service.derive.index import RecordIndex
@@ -170,7 +170,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     ``label`` and ``value`` may hold text from the chart: whoever prints them escapes them. ``date`` is as written in
     the chart, ``date_kind`` one of onset, recorded, measured, since, ordered, seen. ``threshold`` is the limit that
     the value was compared with, in words. ``began`` is what an onset's date means, ``certainty`` how surely a code
-    names it.
+    names it, ``site`` where on the body it is.
     """
 
     reference: str
@@ -182,6 +182,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     threshold: str | None = None
     began: PartialDate | None = None
     certainty: CodeCertainty = CodeCertainty.EXACT
+    site: Site = NOWHERE
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

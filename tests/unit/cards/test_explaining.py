@@ -190,6 +190,13 @@ def test_a_rule_that_is_no_more_is_named() -> None:
         assert (rule.id, rule.part, rule.version, rule.title) == ("retired-rule", "lead", "1.0.0", None)
 
 
+def test_facts_that_differ_only_in_where_they_are_are_told_apart() -> None:
+    ((_, shown), *_) = cards("noor-critical-stands-alone")
+    said = explained(shown, evaluated("noor-critical-stands-alone"))
+    weak = [fact for fact in said.facts if fact.text == "Muscle weakness of limb (finding)"]
+    assert [fact.site for fact in weak] == ["left lower limb", "right lower limb"]
+
+
 def test_evidence_has_its_link_and_whether_it_was_read() -> None:
     ((_, shown),) = cards("ada-steroid-myopathy")
     (rule,) = explained(shown, None).rules
