@@ -128,7 +128,7 @@ class Service:
         with FhirClient() as client:
             payloads = complete(
                 request,
-                plan=self._service._plan,
+                plan=self._service._records.plan,
                 client=client,
                 as_of=self._now,
                 deadline=time.monotonic() + 30,
