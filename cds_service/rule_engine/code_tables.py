@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from cds_service.coding import Coding, Site, Sites, SteroidProduct, ValueSets, Vocabulary
-from cds_service.derive.steroid_knowledge import SteroidKnowledge
+from cds_service.derive.steroid_knowledge import Routes, SteroidKnowledge
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.written import convert, line_of, read_csv, read_toml
 
@@ -104,8 +104,9 @@ def load_code_tables(rules: Path, steroids: SteroidKnowledge, order_keys: Mappin
         timing_names=steroids.timing_names(),
         care_plan_words=_words(rules / "care_plan_words.csv"),
         route_names={
-            **dict.fromkeys(steroids.route_texts.systemic, steroids.route_sets.systemic),
-            **dict.fromkeys(steroids.route_texts.local, steroids.route_sets.local),
+            text: getattr(steroids.route_sets, way)
+            for way in Routes.__struct_fields__
+            for text in getattr(steroids.route_texts, way)
         },
     )
     return CodeTables(vocabulary, entries, sets.codings, asked)
