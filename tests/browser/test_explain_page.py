@@ -42,7 +42,7 @@ def test_it_names_the_facts_the_rule_what_is_missing_and_what_would_change_it(ex
         "Evidence",
     ):
         expect(explained.get_by_role("heading", name=heading)).to_be_visible()
-    explained.get_by_role("link", name="2", exact=True).click()
+    explained.get_by_role("link", name="2", exact=True).first.click()
     expect(explained.locator("li:target")).to_contain_text("Proximal muscle weakness")
 
 
