@@ -235,12 +235,11 @@ class CdsService:
         self, client: CdsClient, request: HookRequest, off: Mapping[str, str], as_of: datetime
     ) -> HookAnswer:
         """The answer while every rule is off: nothing is read, every rule says why."""
-        pack = self._pack.knowledge.pack_hash
         said = {"asOf": as_of.isoformat(), "cards": [], "withheld": off, "hookInstance": request.hook_instance}
         kept = self._note(client, "", (), as_of, said)
-        extension = {evaluation_extension.NAME: evaluation_extension.without_asking(self._rules, as_of, pack, off)}
+        every = evaluation_extension.without_asking(self._rules, as_of, self._pack.knowledge.pack_hash, off)
         with_extension = profile_named(client.profile).evaluation_extension
-        body = encode(Response(extension=extension if with_extension else None))
+        body = encode(Response(extension={evaluation_extension.NAME: every} if with_extension else None))
         return HookAnswer(body, (), {"cards": 0, "withheld": off, "kept": kept})
 
     def _note(
