@@ -20,6 +20,7 @@ from cds_service.settings import LOOPBACK_HOSTS, Settings
 from cds_service.store import Store
 from cds_service.trust import read_clients
 from cds_service.web.audit_log import HeadLog
+from cds_service.web.worker import OutcomeWorker
 
 THREADS = 8  # enough to wait for FHIR servers; more only lengthen the tail
 NOT_OPEN_OPTIONS = "--profile and --allow-origin belong to --open; a CDS Client's are in its entry."
@@ -121,7 +122,7 @@ class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships n
             "certfile": options.certfile,
             "keyfile": options.keyfile,
             "forwarded_allow_ips": "",  # nothing is taken from X-Forwarded-* (T7, T32)
-            "worker_class": "gthread",
+            "worker_class": OutcomeWorker,
             "threads": THREADS,
             "keepalive": 75,
             "graceful_timeout": 10,
