@@ -438,6 +438,10 @@ class TestSameServer:
             "https://evil.example/fhir/Patient",
             "https://ehr.example/fhir/../admin",
             "https://ehr.example/fhir/%2e%2E/admin",
+            "https://ehr.example/fhir/..%2fadmin",  # some servers read it as a slash
+            "https://ehr.example/fhir/x%2F%2e%2e%5c..%5Cadmin",
+            "https://ehr.example/fhir/..;/admin",  # and some end a segment at its semicolon
+            "https://ehr.example/fhir/.%2e;a=b/admin",
             "https://ehr.example\\@evil.example/fhir",
             "https://ehr.example./fhir/Patient",
             "Patient/p1",
