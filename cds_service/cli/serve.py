@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,6 +65,7 @@ def serve(options: ServeOptions) -> None:
     else:
         click.echo(f"CDS Hooks:   {settings.public_url}/cds-services (listening on {host}:{options.port})")
     click.echo("Decision support, not diagnosis. The rules are not clinically reviewed.")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold charts and tokens (T35)
     ThreadedServer(lambda: _app_with_head_log(settings), f"{host}:{options.port}", options).run()
 
 
