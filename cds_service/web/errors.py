@@ -22,6 +22,7 @@ _TEXTS: dict[int, tuple[type[RequestRefused], str]] = {
     405: (WrongMethod, "This path does not answer that method."),
     413: (TooLarge, "The body is larger than this service accepts."),
     415: (WrongContentType, "The body must be application/json."),
+    416: (BadRequest, "The file has no such range."),
 }
 
 
