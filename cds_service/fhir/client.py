@@ -52,7 +52,7 @@ _OK, _SERVER_ERRORS = 200, 500
 _MAX_REDIRECTS = 3
 _PAUSES = (0.05, 0.2)  # seconds before the second and the third try
 _CHUNK = 65_536
-# A time-out tells of the server only when it had this long; else it tells of how late we asked.
+# Seconds. A time-out tells of the server only when it was given this long; else it tells of how late we asked.
 _FAIR_CHANCE = 0.2
 _RETRY_AFTER = Retry()
 
@@ -191,9 +191,8 @@ def _drain(response: requests.Response) -> None:
 
 
 def _broken(error: Exception, started: float, deadline: float) -> PassingFault:
-    now = time.monotonic()
-    if isinstance(error, Timeout) or now >= deadline:
-        return PassingFault("timeout", unhealthy=now - started >= _FAIR_CHANCE)
+    if isinstance(error, Timeout) or time.monotonic() >= deadline:
+        return PassingFault("timeout", unhealthy=deadline - started >= _FAIR_CHANCE)
     return PassingFault("connection", unhealthy=True)
 
 
