@@ -74,13 +74,11 @@ def _attacks_by_threat(tests: Path) -> dict[str, list[str]]:
 
 
 def _attacks_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    for function in tree.body:
-        for decorator in function.decorator_list if isinstance(function, ast.FunctionDef) else ():
-            match function, decorator:
-                case ast.FunctionDef(name=name), ast.Call(
-                    func=ast.Attribute(attr="against"), args=[ast.Constant(value=str(threat)), *_]
-                ):
-                    yield threat, name
+    for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+        for decorator in function.decorator_list:
+            match decorator:
+                case ast.Call(func=ast.Attribute(attr="against"), args=[ast.Constant(value=str(threat)), *_]):
+                    yield threat, function.name
 
 
 def _tests_by_threat(tests: Path) -> dict[str, dict[str, list[str]]]:
