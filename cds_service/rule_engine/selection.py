@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from cds_service.derive.age import age_in_years
-from cds_service.derive.conditions import counts, is_confirmed, is_new
+from cds_service.derive.conditions import OlderBySide, counts, is_confirmed, is_new, older_by_side
 from cds_service.derive.findings import Finding
 from cds_service.partial_date import PartialDate
 from cds_service.record import ConditionEntry
@@ -78,17 +79,15 @@ def _new(criterion: Criterion) -> Narrow:
     sets = frozenset(criterion.condition or criterion.finding)
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
+        @functools.cache
+        def older(same: frozenset[str]) -> OlderBySide:  # B-01: of the same value sets
+            return older_by_side(inquiry.index.conditions.of(same), days, inquiry.as_of, red_flag=red_flag)
+
         return [
             entry
             for entry in entries
             if (condition := _condition(entry)) is not None
-            and is_new(
-                condition,
-                days,
-                inquiry.as_of,
-                others=inquiry.index.conditions.of(sets.intersection(condition.sets)),  # B-01: of the same set
-                red_flag=red_flag,
-            )
+            and is_new(condition, days, inquiry.as_of, older=older(sets & condition.sets), red_flag=red_flag)
         ]
 
     return narrow
