@@ -38,6 +38,9 @@ MEDICATION_SOURCES: tuple[SourceName, ...] = (
     "medicationAdministrations",
 )
 
+# What the Patient itself may lack.
+BIRTH_DATE, GENDER = "birthDate", "gender"
+
 
 class SourceState(StrEnum):
     """How much of a source was seen (P-03)."""
@@ -57,13 +60,17 @@ class SetAside(msgspec.Struct, frozen=True, gc=False):
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):
-    """Where one kind of resource came from and whether all of it was seen."""
+    """Where one kind of resource came from and whether all of it was seen.
+
+    ``harmless_outcomes``: how many OperationOutcomes came along that hold nothing back (P-02).
+    """
 
     name: SourceName
     origin: Literal["prefetch", "fetch", "none"]
     state: SourceState
     set_aside: tuple[SetAside, ...] = ()
     cause: str | None = None
+    harmless_outcomes: int = 0
 
 
 class ConditionEntry(msgspec.Struct, frozen=True, gc=False):

@@ -94,7 +94,7 @@ def _drafts(fired: list[Assessment], facts: Facts, deck: CardDeck, notes: Notes)
     taken: set[str] = set()
     drafts: list[Draft] = []
     for group in GROUPS:
-        members = [a for a in fired if a.carried_by is None and _group_of(a) == group]
+        members = [a for a in fired if a.carried_by is None and a.rule.card_for(a.indicator) == group]
         if not members or desk is None:
             continue
         members.sort(key=lambda a: _lead_order(a, deck.place(group, a.rule)))
@@ -120,11 +120,6 @@ def _draft(
 def _lead_order(assessment: Assessment, place: int) -> tuple[int, bool, int, str]:
     """B-50: the highest indicator, then what says that it leads (B-45), then the list order."""
     return (-INDICATOR_RANK[assessment.indicator or "info"], not assessment.leads, place, assessment.rule.number)
-
-
-def _group_of(assessment: Assessment) -> CardGroup:
-    """Critical is always Emergency (A-74, B-25); else the group that the rule names."""
-    return "emergency" if assessment.indicator == "critical" else assessment.rule.group
 
 
 def _is_spent(lead: Assessment, left: Remaining) -> bool:

@@ -21,6 +21,9 @@ def evaluation_extension(
         "rulePack": pack_hash,
         "tier": evaluation.tier_sentence or evaluation.tier,
         "riskDomains": [domain.name for domain in facts.risk_domains],
+        "contradictions": [
+            {"name": c.name, "references": [fact.reference for fact in c.facts]} for c in evaluation.contradictions
+        ],
         "sources": [_source(source) for source in facts.record.sources.values()],
         "rules": [_rule(assessment, notes) for assessment in evaluation.assessments],
     }
@@ -30,6 +33,8 @@ def _source(source: Source) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": source.name, "origin": source.origin, "state": source.state.value}
     if source.cause:
         shown["cause"] = source.cause
+    if source.harmless_outcomes:
+        shown["harmlessOutcomes"] = source.harmless_outcomes
     if source.set_aside:
         shown["setAside"] = [{"reference": s.reference, "reason": s.reason} for s in source.set_aside]
     return shown

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cds_service.cards.knowledge import CardDeck
-from cds_service.record import MEDICATION_SOURCES, PatientRecord, SourceName, SourceState
+from cds_service.record import BIRTH_DATE, GENDER, MEDICATION_SOURCES, PatientRecord, SourceName, SourceState
 from cds_service.rule_engine.inquiry import MEDICATIONS
 from cds_service.rule_engine.model import Evaluation, Status
 
 _UNREAD = frozenset({SourceState.INCOMPLETE, SourceState.FAILED})
-_DETAILS = frozenset({"birthDate"})
+_DETAILS = frozenset({BIRTH_DATE, GENDER})
 
 
 def gaps_of(evaluation: Evaluation) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,13 @@ class Words(_Written, frozen=True, kw_only=True):
     not_checked: str
     options: str
     also: str
+    contradicts: str
+    as_of: str
+    as_of_with_ages: str
+    from_to: str
+    day: str
+    days: str
+    years: str
     source: str
     suggested: str
     second_step: str
@@ -103,6 +110,13 @@ class WrittenReason(_Written, frozen=True, kw_only=True):
     lowers_critical_hours: int | None = None
 
 
+class PageWords(_Written, frozen=True, kw_only=True):
+    """What ``docs/rules.md`` says of cards and of answers, before the rules."""
+
+    cards: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
 class CardWords(_Written, frozen=True, kw_only=True):
     """``rules/cards.toml``."""
 
@@ -114,6 +128,7 @@ class CardWords(_Written, frozen=True, kw_only=True):
     limits: Limits
     source: CardSource
     words: Words
+    page: PageWords
     date_words: Mapping[str, str]
     certainty_words: Mapping[str, str]
     source_words: Mapping[str, str]
@@ -183,9 +198,7 @@ def _check_rule(path: Path, rule: Rule, reasons: Mapping[str, OverrideReason], r
     for code in rule.override_reasons:
         if code not in reasons:
             raise RuleFileError(path, line_of(path, "override_reasons"), f"no override reason is called {code!r}")
-    critical = any(fires.indicator == "critical" for fires in rule.fires)
-    groups: Iterable[CardGroup] = (rule.group, "emergency") if critical else (rule.group,)
-    for group in groups:
+    for group in (rule.group, *(rule.card_for(fires.indicator) for fires in rule.fires)):
         if (group, rule.number) not in rank:
             problem = f"{rule.number} is not in the {group} leads of cards.toml"
             raise RuleFileError(path, line_of(path, "number"), problem)

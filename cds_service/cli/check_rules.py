@@ -30,7 +30,7 @@ def check_rules(folder: Path | None) -> int:
     """Print one line per rule, every difference and the claims answered. 0 when all is as written."""
     folder = folder or Settings.from_environment().rules_dir
     console = Console()
-    as_of = datetime.now(UTC)
+    as_of = datetime.now(UTC).replace(hour=12, minute=0)  # "an hour ago" and "today" of a case are the same day
     try:
         knowledge = load_knowledge(folder, as_of.date())
         deck = load_deck(folder)

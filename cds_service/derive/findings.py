@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -70,7 +70,14 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         return f"{self.kind}|{self.site.side}|{self.site.limb}"
 
 
-def find_findings(index: RecordIndex, knowledge: FindingKnowledge, units: UnitKnowledge) -> tuple[Finding, ...]:
+class Findings(NamedTuple):
+    """What shows loss of muscle, strength or function; ``by_sex`` only in one sex, and it is not known (A-12)."""
+
+    sure: tuple[Finding, ...]
+    by_sex: tuple[Finding, ...]
+
+
+def find_findings(index: RecordIndex, knowledge: FindingKnowledge, units: UnitKnowledge) -> Findings:
     """All findings of the record, Conditions first, in the order of the file."""
     coded = [
         Finding(rule.set, rule.level, entry, entry.onset, entry.recorded, entry.site)
@@ -81,7 +88,8 @@ def find_findings(index: RecordIndex, knowledge: FindingKnowledge, units: UnitKn
         Finding(m.kind, m.level, m.entry, m.onset, None, m.entry.site, m)
         for m in abnormal_measurements(index, knowledge.measured, units)
     ]
-    return (*coded, *measured)
+    by_sex = tuple(f for f in measured if f.measurement is not None and f.measurement.by_sex)
+    return Findings((*coded, *(f for f in measured if f not in by_sex)), by_sex)
 
 
 def finding_level(findings: Iterable[Finding]) -> int:

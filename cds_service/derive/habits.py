@@ -8,6 +8,7 @@ import msgspec
 
 from cds_service.derive.conditions import counts
 from cds_service.derive.index import RecordIndex
+from cds_service.derive.limits import Limit
 from cds_service.derive.units import UnitKnowledge
 from cds_service.record import ConditionEntry, ObservationEntry
 
@@ -80,16 +81,15 @@ def minutes_per_week(index: RecordIndex, knowledge: Activity, units: UnitKnowled
     return None if minutes is None else Counted(days.value * minutes.value, (*days.entries, *minutes.entries))
 
 
-def positive_alcohol_score(index: RecordIndex, knowledge: Alcohol, units: UnitKnowledge) -> Counted | None:
-    """The latest AUDIT-C total when it is positive for this sex (for both, when the sex is not known: A-12)."""
+def alcohol_score(index: RecordIndex, knowledge: Alcohol, units: UnitKnowledge) -> Counted | None:
+    """The latest AUDIT-C total that does not rest on question 1 alone (A-62)."""
     total = latest(index, (knowledge.total_set,), knowledge.unit, knowledge.within_days, units)
-    if total is None:
-        return None
-    gender = index.record.gender
-    limits = [knowledge.at_least[gender]] if gender in knowledge.at_least else list(knowledge.at_least.values())
-    if any(total.value < limit for limit in limits) or _only_first_question(index, knowledge, total):
-        return None
-    return total
+    return None if total is None or _only_first_question(index, knowledge, total) else total
+
+
+def is_positive(score: Counted, knowledge: Alcohol, gender: str | None) -> bool | None:
+    """Whether an AUDIT-C total is positive; None when only the sex, which is not known, could tell (A-12)."""
+    return Limit("at_least", knowledge.at_least).broken_by(score.value, None, gender)
 
 
 def _only_first_question(index: RecordIndex, knowledge: Alcohol, total: Counted) -> bool:

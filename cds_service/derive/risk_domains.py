@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from cds_service.derive.age import age_in_years
+from cds_service.derive.age import is_at_least
 from cds_service.derive.index import RecordIndex
 from cds_service.derive.medications import taken
 from cds_service.derive.steroid_exposure import SteroidExposure
+from cds_service.record import BIRTH_DATE
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +46,10 @@ class DomainKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     domain: tuple[Domain, ...]
 
 
+# What the criteria of a domain say of it: present, strongly so, or what was missing to tell.
+Shown = Literal["plain", "strong"] | tuple[str, ...]
+
+
 class RiskDomain(msgspec.Struct, frozen=True, gc=False):
     """A domain that the record shows."""
 
@@ -53,23 +58,37 @@ class RiskDomain(msgspec.Struct, frozen=True, gc=False):
     strength: Literal["plain", "strong"]
 
 
+class RiskDomains(NamedTuple):
+    """The domains that the record shows, and by name what was missing to judge others."""
+
+    present: tuple[RiskDomain, ...]
+    unjudged: Mapping[str, tuple[str, ...]]
+
+
 def find_risk_domains(
     index: RecordIndex,
     exposure: SteroidExposure,
     knowledge: DomainKnowledge,
-    shown: Mapping[str, Literal["plain", "strong"]],
-) -> tuple[RiskDomain, ...]:
-    """The domains present, in the order of the file. A domain that cannot be judged is absent.
+    shown: Mapping[str, Shown],
+) -> RiskDomains:
+    """The domains present, in the order of the file, and those that cannot be judged: they count as absent.
 
     ``shown`` are the domains that a criterion of the file shows besides (measured activity, weight, alcohol, results).
     """
-    age = age_in_years(index.record.birth_date, index.as_of)
-    found = []
+    present: list[RiskDomain] = []
+    unjudged: dict[str, tuple[str, ...]] = {}
     for domain in knowledge.domain:
-        strong = _is_strong(domain, index, exposure) or shown.get(domain.name) == "strong"
-        if strong or domain.name in shown or _is_present(domain, index, exposure, age):
-            found.append(RiskDomain(domain.name, domain.title, "strong" if strong else "plain"))
-    return tuple(found)
+        said = shown.get(domain.name, ())
+        strong = _is_strong(domain, index, exposure) or said == "strong"
+        if strong or said == "plain" or _is_present(domain, index, exposure):
+            present.append(RiskDomain(domain.name, domain.title, "strong" if strong else "plain"))
+        elif isinstance(said, tuple) and (missing := _missing(domain, said, index)):
+            unjudged[domain.name] = missing
+    return RiskDomains(tuple(present), unjudged)
+
+
+def _missing(domain: Domain, said: tuple[str, ...], index: RecordIndex) -> tuple[str, ...]:
+    return said if _is_old(domain, index) is False else (*said, BIRTH_DATE)
 
 
 def _is_strong(domain: Domain, index: RecordIndex, exposure: SteroidExposure) -> bool:
@@ -77,11 +96,16 @@ def _is_strong(domain: Domain, index: RecordIndex, exposure: SteroidExposure) ->
     return (level is not None and exposure.level >= level) or bool(index.active_conditions.of(domain.strong))
 
 
-def _is_present(domain: Domain, index: RecordIndex, exposure: SteroidExposure, age: int | None) -> bool:
-    level, least = domain.steroid_level_at_least, domain.age_at_least
+def _is_old(domain: Domain, index: RecordIndex) -> bool | None:
+    least = domain.age_at_least
+    return False if least is None else is_at_least(least, index.record.birth_date, index.as_of)
+
+
+def _is_present(domain: Domain, index: RecordIndex, exposure: SteroidExposure) -> bool:
+    level = domain.steroid_level_at_least
     return (
         (level is not None and exposure.level >= level)
-        or (least is not None and age is not None and age >= least)
+        or _is_old(domain, index) is True
         or any(_shows(domain, name, index) for name in domain.sets)
         or bool(taken(index, domain.medication_sets, domain.medication_within_days))
     )

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from cds_service.derive.age import age_in_years
+from cds_service.derive.age import is_at_least
 from cds_service.derive.conditions import is_new, older_by_side
 from cds_service.derive.index import RecordIndex
 from cds_service.derive.units import UnitKnowledge
@@ -44,6 +44,7 @@ class WeightTrend(msgspec.Struct, frozen=True, gc=False):
 
     ``loss_percent`` is None without a latest weight or a reference; a gain is negative. ``second_low`` is an earlier
     low weight that confirms the latest one (B-75). ``intent`` speaks of any loss; ``intent_entries`` are its ground.
+    ``bmi_if_grown`` is computed with a height of an age that the birth date does not tell (A-12).
     """
 
     weights: tuple[Weighed, ...] = ()
@@ -55,6 +56,7 @@ class WeightTrend(msgspec.Struct, frozen=True, gc=False):
     second_low: Weighed | None = None
     stable: bool = False
     bmi: BodyMass | None = None
+    bmi_if_grown: BodyMass | None = None
     intent: Intent = "unknown"
     intent_entries: tuple[ConditionEntry | ActivityEntry, ...] = ()
 
@@ -64,9 +66,17 @@ def weight_trend(index: RecordIndex, knowledge: WeightKnowledge, units: UnitKnow
     height = _height(index, knowledge, units)
     weights = _plausible(index, knowledge, units, height)
     bmi = _body_mass(index, knowledge, units, (weights, height))
+    if_grown = None
+    if height is None and weights:
+        if_grown = _body_mass(index, knowledge, units, (weights, _height(index, knowledge, units, if_unknown=True)))
     intent, ground = _intent(index, knowledge)
     trend = WeightTrend(
-        weights=weights, stable=_is_stable(weights, knowledge), bmi=bmi, intent=intent, intent_entries=ground
+        weights=weights,
+        stable=_is_stable(weights, knowledge),
+        bmi=bmi,
+        bmi_if_grown=if_grown,
+        intent=intent,
+        intent_entries=ground,
     )
     if not weights or not weights[-1].when.within_days(knowledge.latest_within_days, index.as_of):
         return trend
@@ -195,13 +205,15 @@ def _measured(index: RecordIndex, name: str, unit: str, units: UnitKnowledge) ->
     return sorted(found, key=lambda one: (one.when, one.entry.reference))
 
 
-def _height(index: RecordIndex, knowledge: WeightKnowledge, units: UnitKnowledge) -> Measured | None:
-    """The latest height that still holds (A-11)."""
+def _height(
+    index: RecordIndex, knowledge: WeightKnowledge, units: UnitKnowledge, *, if_unknown: bool = False
+) -> Measured | None:
+    """The latest height that still holds (A-11); ``if_unknown``: also one of an age that cannot be told."""
     heights = _measured(index, knowledge.height_set, HEIGHT_UNIT, units)
     for one in reversed(heights):
-        age = age_in_years(index.record.birth_date, one.when.earliest)
-        grown = age is not None and age >= knowledge.adult_height_age
-        if grown or one.when.within_days(knowledge.young_height_within_days, index.as_of):
+        grown = is_at_least(knowledge.adult_height_age, index.record.birth_date, one.when.earliest)
+        holds = if_unknown if grown is None else grown
+        if holds or one.when.within_days(knowledge.young_height_within_days, index.as_of):
             return one
     return None
 

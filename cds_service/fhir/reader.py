@@ -157,7 +157,7 @@ def _sort_page(page: Page, wanted: type[Resource], source: _Opened) -> None:
             if entry.search is None or entry.search.mode in (None, "match", "include"):
                 source.own.append((entry.full_url, resource))
         elif type(resource) is OperationOutcome:
-            source.notes.worsen(verdict_on_value(resource) if page.value else verdict_on_entry(resource))
+            source.notes.outcome(verdict_on_value(resource) if page.value else verdict_on_entry(resource))
         else:
             source.others.append((entry.full_url, resource))
             if _is_stray(entry, resource, page):

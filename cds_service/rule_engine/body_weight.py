@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cds_service.derive.index import RecordIndex
-from cds_service.derive.weight import WeightTrend, weight_trend
+from cds_service.derive.weight import BodyMass, WeightTrend, weight_trend
+from cds_service.record import BIRTH_DATE
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import FALSE
 from cds_service.rule_engine.inquiry import Inquiry, newest_onset, result_fact
@@ -57,20 +58,22 @@ def bmi(criterion: Criterion) -> Ask:
         f"{word} {limit:g} kg/m2" for word, limit in (("at least", at_least), ("below", below)) if limit is not None
     )
 
+    def holds(found: BodyMass) -> bool:
+        return (below is None or found.value < below) and (at_least is None or found.value >= at_least)
+
     def ask(inquiry: Inquiry) -> Verdict:
         trend = trend_for(criterion, inquiry)
-        found = trend.bmi
-        if (
-            found is not None
-            and (below is None or found.value < below)
-            and (at_least is None or found.value >= at_least)
-        ):
+        found, if_grown = trend.bmi, trend.bmi_if_grown
+        if found is not None and holds(found):
             first = found.entries[0]
             if len(found.entries) == 1:
                 return Verdict(True, (result_fact(first, "kg/m2", found.value, words),), found.entries)
             said = f"body mass index {found.value:.1f} kg/m2, {words}"
             return Verdict(True, (result_fact(first, "kg", trend.weights[-1].kg, said),), found.entries)
-        return inquiry.verdict((), ("observations",))
+        seen = inquiry.verdict((), ("observations",))
+        if if_grown is not None and holds(if_grown):
+            return Verdict(None, missing=(BIRTH_DATE, *seen.missing))
+        return seen
 
     return ask
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cds_service.derive import habits, worsening
 from cds_service.derive.medications import day_of, taken
 from cds_service.partial_date import PartialDate
-from cds_service.record import ConditionEntry, ObservationEntry
+from cds_service.record import GENDER, ConditionEntry, ObservationEntry
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import FALSE
 from cds_service.rule_engine.inquiry import MEDICATIONS, Inquiry, fact_of, newest_onset, result_fact
@@ -55,8 +55,12 @@ def audit_c_positive(_: Criterion) -> Ask:
     """A positive AUDIT-C that does not rest on question 1 alone (A-62)."""
 
     def ask(inquiry: Inquiry) -> Verdict:
-        found = habits.positive_alcohol_score(inquiry.index, inquiry.facts.habits.alcohol, inquiry.facts.units)
-        return inquiry.verdict(() if found is None else found.entries, ("observations",))
+        knowledge = inquiry.facts.habits.alcohol
+        score = habits.alcohol_score(inquiry.index, knowledge, inquiry.facts.units)
+        positive = False if score is None else habits.is_positive(score, knowledge, inquiry.record.gender)
+        if positive is None:
+            return Verdict(None, missing=(GENDER,))
+        return inquiry.verdict(score.entries if score and positive else (), ("observations",))
 
     return ask
 

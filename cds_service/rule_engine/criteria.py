@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from cds_service.derive.age import age_in_years
+from cds_service.derive.age import is_at_least
 from cds_service.derive.findings import Finding
 from cds_service.derive.steroid_exposure import SteroidExposure
 from cds_service.derive.strength import strength_falls
-from cds_service.record import ConditionEntry, SourceName
+from cds_service.record import BIRTH_DATE, GENDER, ConditionEntry, SourceName
 from cds_service.rule_engine import body_weight, care, courses
 from cds_service.rule_engine.criterion import (
     Criterion,
@@ -24,7 +24,6 @@ from cds_service.rule_engine.results import result
 from cds_service.rule_engine.selection import narrowings, status_filter
 
 Ask = Callable[[Inquiry], Verdict]
-BIRTH_DATE = "birthDate"
 
 
 def compile_criterion(criterion: Criterion, measured_kinds: frozenset[str]) -> Ask:
@@ -77,7 +76,11 @@ def _finding(criterion: Criterion, measured_kinds: frozenset[str]) -> Ask:
             found = [f for f in found if started is not None or f.onset is None]
             if not found and narrowed(held, at_any_start, inquiry):
                 return Verdict(None, missing=(MEDICATIONS,))
-        return inquiry.verdict(found, sources)
+        seen = inquiry.verdict(found, sources)
+        by_sex = [f for f in inquiry.facts.findings_by_sex if f.kind in kinds]
+        if by_sex and not found and narrowed(by_sex, steps, inquiry):
+            return Verdict(None, missing=(GENDER, *seen.missing))
+        return seen
 
     return ask
 
@@ -133,10 +136,12 @@ def _age(criterion: Criterion) -> Ask:
     low, high = criterion.age_at_least, criterion.age_below
 
     def ask(inquiry: Inquiry) -> Verdict:
-        age = age_in_years(inquiry.record.birth_date, inquiry.as_of)
-        if age is None:
-            return Verdict(None, missing=(BIRTH_DATE,))
-        return TRUE if (low is None or age >= low) and (high is None or age < high) else FALSE
+        born, as_of = inquiry.record.birth_date, inquiry.as_of
+        old_enough = True if low is None else is_at_least(low, born, as_of)
+        too_old = False if high is None else is_at_least(high, born, as_of)
+        if old_enough is False or too_old is True:
+            return FALSE
+        return TRUE if old_enough and too_old is False else Verdict(None, missing=(BIRTH_DATE,))
 
     return ask
 
@@ -147,8 +152,13 @@ def _risk_domains(criterion: Criterion) -> Ask:
     def ask(inquiry: Inquiry) -> Verdict:
         if len(inquiry.facts.risk_domains) >= least:
             return TRUE
-        seen = inquiry.verdict((), ("conditions", "patient"))
-        return seen if inquiry.medications_seen() else Verdict(None, missing=(*seen.missing, MEDICATIONS))
+        missing = inquiry.verdict((), ("conditions", "patient")).missing
+        if not inquiry.medications_seen():
+            missing = (*missing, MEDICATIONS)
+        unjudged = inquiry.facts.unjudged_domains
+        if len(inquiry.facts.risk_domains) + len(unjudged) >= least:
+            missing = (*missing, *(name for names in unjudged.values() for name in names))
+        return Verdict(None, missing=tuple(dict.fromkeys(missing))) if missing else FALSE
 
     return ask
 

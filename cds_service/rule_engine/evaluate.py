@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from cds_service.derive.age import age_in_years
+from cds_service.derive.age import is_at_least
 from cds_service.derive.findings import Finding
+from cds_service.record import BIRTH_DATE
 from cds_service.rule_engine.expression import FALSE, names_in
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import (
@@ -41,12 +42,14 @@ def evaluate(book: RuleBook, facts: Facts, switched_off: frozenset[str] = frozen
             answers[compiled.rule.id] = Assessment(compiled.rule, Status.SUPPRESSED, "switched-off")
             continue
         answers[compiled.rule.id] = assess(compiled, Inquiry(facts, compiled.criteria, gates, answers))
-    tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(gates.ask("explained").value))
+    cause = Inquiry(facts, book.gates, gates, answers).ask("cause_recorded")
+    tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(cause.value))
     palliative = bool(gates.ask("palliative_care").value)
     final = {rule_id: _under_tier(a, tier, book, palliative=palliative) for rule_id, a in answers.items()}
     final = {rule_id: _worded(a, facts, book) for rule_id, a in final.items()}
     assessments = tuple(_carried(final[c.rule.id], final) for c in book.by_number)
-    return Evaluation(facts, tier.name, tier.sentence, assessments)
+    fired = [a.rule.id for a in assessments if a.status is Status.FIRED]
+    return Evaluation(facts, tier.name, tier.sentence, assessments, book.contradictions.bearing_on(fired, facts, gates))
 
 
 def assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
@@ -91,8 +94,8 @@ def _exception(compiled: CompiledRule, inquiry: Inquiry) -> str | None:
 def _blocked(compiled: CompiledRule, inquiry: Inquiry, verdict: Verdict) -> Assessment | None:
     """Age, hospice and the rule's own reasons to stay silent (G10, G11). An unknown reason never silences."""
     rule = compiled.rule
-    if rule.youngest is not None and inquiry.record.birth_date is None:
-        return Assessment(rule, Status.UNKNOWN, _could_not(("birthDate",)), missing=("birthDate",))
+    if rule.youngest is not None and is_at_least(rule.youngest, inquiry.record.birth_date, inquiry.as_of) is None:
+        return Assessment(rule, Status.UNKNOWN, _could_not((BIRTH_DATE,)), missing=(BIRTH_DATE,))
     if (excluded := _too_young(rule, inquiry)) is not None:
         return excluded
     if not rule.passes_hospice and inquiry.ask("hospice_care").value:
@@ -107,8 +110,7 @@ def _blocked(compiled: CompiledRule, inquiry: Inquiry, verdict: Verdict) -> Asse
 
 def _too_young(rule: Rule, inquiry: Inquiry) -> Assessment | None:
     """G11: a known age below the rule's is an answer, whatever else could not be read."""
-    age = age_in_years(inquiry.record.birth_date, inquiry.as_of)
-    if rule.youngest is None or age is None or age >= rule.youngest:
+    if rule.youngest is None or is_at_least(rule.youngest, inquiry.record.birth_date, inquiry.as_of) is not False:
         return None
     return Assessment(rule, Status.NOT_MET, f"for patients of {rule.youngest} years and over")
 

@@ -20,12 +20,13 @@ def gather_facts(record: PatientRecord, knowledge: Knowledge, as_of: datetime) -
     """Derive once; every rule asks the same facts."""
     exposure = steroid_exposure(record, knowledge.steroids, as_of)
     index = RecordIndex(record, as_of)
-    findings = find_findings(index, knowledge.findings, knowledge.units)
+    findings, by_sex = find_findings(index, knowledge.findings, knowledge.units)
     facts = Facts(
         record=record,
         as_of=as_of,
         exposure=exposure,
         findings=findings,
+        findings_by_sex=by_sex,
         finding_level=finding_level(findings),
         tempo=tempo(findings, as_of),
         risk_domains=(),
@@ -37,4 +38,5 @@ def gather_facts(record: PatientRecord, knowledge: Knowledge, as_of: datetime) -
         index=index,
     )
     shown = knowledge.rules.domains_shown(facts)
-    return msgspec.structs.replace(facts, risk_domains=find_risk_domains(index, exposure, knowledge.domains, shown))
+    domains = find_risk_domains(index, exposure, knowledge.domains, shown)
+    return msgspec.structs.replace(facts, risk_domains=domains.present, unjudged_domains=domains.unjudged)

@@ -108,6 +108,7 @@ class Rule(Written, frozen=True, kw_only=True):
     """One rule file. ``number`` is R01-R25 of the clinical specification, ``claims`` its S-numbers.
 
     ``own_trigger``: the tier neither silences nor caps it (A-02). ``pattern_tier``: its pattern alone makes tier 3.
+    ``below_critical``: the card of what is not critical, where it is not that of ``group`` (A-74).
     ``youngest``: not below this age (G11). ``context`` and ``looked_for`` name criteria: facts that the card adds when
     they hold, and things that it names as not found when they do not.
     """
@@ -129,6 +130,7 @@ class Rule(Written, frozen=True, kw_only=True):
     extension: bool = False
     own_trigger: bool = False
     pattern_tier: bool = False
+    below_critical: CardGroup | None = None
     passes_hospice: bool = False
     youngest: int | None = None
     carried_by: tuple[str, ...] = ()
@@ -144,6 +146,10 @@ class Rule(Written, frozen=True, kw_only=True):
     suppressed: tuple[Suppression, ...] = ()
     offers: tuple[Offer, ...] = ()
     advice: tuple[Advice, ...] = ()
+
+    def card_for(self, indicator: Indicator | None) -> CardGroup:
+        """The card on which it speaks: critical is always Emergency (A-74, B-25)."""
+        return "emergency" if indicator == "critical" else self.below_critical or self.group
 
 
 # --- what an evaluation answers --------------------------------------------------------------------------------------
@@ -219,12 +225,17 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the rules are asked about: the record and everything derived from it."""
+    """What the rules are asked about: the record and everything derived from it.
+
+    ``findings_by_sex`` would be findings if the patient, whose sex is not known, were of one of the sexes (A-12).
+    ``unjudged_domains`` are risk domains of which it cannot be told, with what was missing.
+    """
 
     record: PatientRecord
     as_of: datetime
     exposure: SteroidExposure
     findings: tuple[Finding, ...]
+    findings_by_sex: tuple[Finding, ...]
     finding_level: int
     tempo: str
     risk_domains: tuple[RiskDomain, ...]
@@ -234,15 +245,29 @@ class Facts(msgspec.Struct, frozen=True):
     weight_knowledge: WeightKnowledge
     habits: HabitKnowledge
     index: RecordIndex
+    unjudged_domains: Mapping[str, tuple[str, ...]] = {}
+
+
+class Contradiction(msgspec.Struct, frozen=True):
+    """Facts of the record that cannot all be so, the sentence that says it, and the ids of the rules it bears on."""
+
+    name: str
+    says: str
+    rules: frozenset[str]
+    facts: tuple[Fact, ...]
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """All answers for one patient. ``tier`` is E, 3, 2, 1 or 0 with the sentence that explains it."""
+    """All answers for one patient. ``tier`` is E, 3, 2, 1 or 0 with the sentence that explains it.
+
+    ``contradictions`` are those that bear on a rule that fired.
+    """
 
     facts: Facts
     tier: str
     tier_sentence: str
     assessments: tuple[Assessment, ...]
+    contradictions: tuple[Contradiction, ...] = ()
 
     @property
     def fired(self) -> tuple[Assessment, ...]:

@@ -3,77 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import islice
 from statistics import median
 from typing import NamedTuple
 
 from cds_service.derive.habits import latest
+from cds_service.derive.limits import Limit, all_broken, limits_of
 from cds_service.partial_date import PartialDate
-from cds_service.record import ObservationEntry
+from cds_service.record import GENDER, ObservationEntry
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.inquiry import Inquiry, result_fact
 from cds_service.rule_engine.model import Verdict
 from cds_service.rule_engine.relations import Ask, in_time
 
-COMPARISONS: Mapping[str, tuple[str, Callable[[float, float], bool]]] = {
-    "above": ("above", float.__gt__),
-    "at_least": ("at least", float.__ge__),
-    "below": ("below", float.__lt__),
-    "at_most": ("at most", float.__le__),
-}
 ENOUGH_DIGITS = 9
 
 
 class Reading(NamedTuple):
-    """One result: its value in the rule's unit, and whether it breaks the limit (None: cannot be judged, G14)."""
+    """One result: its value in the rule's unit, and whether it breaks the limit (None: cannot be judged, G14, A-12)."""
 
     entry: ObservationEntry
     when: PartialDate
     value: float
     breaks: bool | None
     threshold: str
-
-
-class Limit(NamedTuple):
-    """One comparison with its number for each sex, or for any."""
-
-    name: str
-    numbers: Mapping[str, float]
-
-    def for_sex(self, gender: str | None) -> tuple[float, ...]:
-        """The number to use; both when the sex is not known and the limits differ (A-12)."""
-        if "any" in self.numbers:
-            return (self.numbers["any"],)
-        if gender is not None and gender in self.numbers:
-            return (self.numbers[gender],)
-        return tuple(self.numbers.values())
-
-    def broken_by(self, value: float, comparator: str | None, gender: str | None) -> bool:
-        """Whether the value is beyond the limit; a written ``>`` or ``<`` proves only its own direction."""
-        numbers = self.for_sex(gender)
-        upward = self.name in ("above", "at_least")
-        if comparator is not None and (comparator[0] == ">") != upward:
-            return False
-        compare = COMPARISONS[self.name][1]
-        strict = comparator in (">", "<")
-        return all(compare(value, one) or (strict and value == one) for one in numbers)
-
-    def words(self, gender: str | None) -> str:
-        """The limit as a person says it."""
-        numbers = self.for_sex(gender)
-        said = f"{numbers[0]:g}" if len(numbers) == 1 else "the limit of both sexes"
-        return f"{COMPARISONS[self.name][0]} {said}"
-
-
-def limits_of(criterion: Criterion) -> tuple[Limit, ...]:
-    """The comparisons that a criterion writes, in the order of the words above."""
-    found = []
-    for name in COMPARISONS:
-        written = getattr(criterion, name)
-        if written is not None:
-            found.append(Limit(name, {"any": written} if isinstance(written, float | int) else written))
-    return tuple(found)
 
 
 def decimals_of(limits: Iterable[Limit]) -> int:
@@ -116,10 +70,12 @@ def _answer(criterion: Criterion, readings: list[Reading], inquiry: Inquiry) -> 
     seen = inquiry.verdict((), ("observations",))
     if not maybe:
         return seen
-    return Verdict(None, missing=(_what_is_missing(criterion), *seen.missing))
+    return Verdict(None, missing=(_what_is_missing(criterion, inquiry.record.gender), *seen.missing))
 
 
-def _what_is_missing(criterion: Criterion) -> str:
+def _what_is_missing(criterion: Criterion, gender: str | None) -> str:
+    if any(len(limit.for_sex(gender)) > 1 for limit in limits_of(criterion)):
+        return GENDER
     if criterion.albumin_adjusted:
         return "a recent albumin result"
     words = " or ".join(name.replace("-", " ") for name in criterion.result)
@@ -220,9 +176,8 @@ class _Judge:
         words = self._words(inquiry.record.gender, f"times {reading.threshold}")
         return reading._replace(breaks=broken, threshold=words)
 
-    def _broken(self, value: float, entry: ObservationEntry, inquiry: Inquiry) -> bool:
-        gender = inquiry.record.gender
-        return all(limit.broken_by(float(value), entry.comparator, gender) for limit in self._limits)
+    def _broken(self, value: float, entry: ObservationEntry, inquiry: Inquiry) -> bool | None:
+        return all_broken(self._limits, value, entry.comparator, inquiry.record.gender)
 
     def _words(self, gender: str | None, unit: str) -> str:
         return f"{' and '.join(limit.words(gender) for limit in self._limits)} {unit}".strip()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal
 
 import msgspec
 
-from cds_service.derive.risk_domains import DomainKnowledge
+from cds_service.derive.risk_domains import DomainKnowledge, Shown
 from cds_service.rule_engine.compiler import Compiler
+from cds_service.rule_engine.contradictions import Contradictions
 from cds_service.rule_engine.criterion import Criterion, names_asked, rules_named
 from cds_service.rule_engine.expression import Expression, names_in, read_expression
 from cds_service.rule_engine.inquiry import Inquiry
@@ -60,19 +60,22 @@ class RuleBook(msgspec.Struct, frozen=True):
     in_order: tuple[CompiledRule, ...]
     gates: Mapping[str, Ask]
     tiers: TierKnowledge
+    contradictions: Contradictions
     domains: tuple[CompiledDomain, ...] = ()
 
-    def domains_shown(self, facts: Facts) -> dict[str, Literal["plain", "strong"]]:
-        """The risk domains that their criteria show. What cannot be judged shows nothing."""
+    def domains_shown(self, facts: Facts) -> dict[str, Shown]:
+        """The risk domains that their criteria show, and those of which it cannot be told."""
         inquiry = Inquiry(facts, self.gates)
-        shown: dict[str, Literal["plain", "strong"]] = {}
+        shown: dict[str, Shown] = {}
         for domain in self.domains:
             if domain.unless is not None and domain.unless(inquiry.ask).value:
                 continue
             if domain.strong_when is not None and domain.strong_when(inquiry.ask).value:
                 shown[domain.name] = "strong"
-            elif domain.when is not None and domain.when(inquiry.ask).value:
-                shown[domain.name] = "plain"
+            elif domain.when is not None:
+                held = domain.when(inquiry.ask)
+                if held.value is not False:
+                    shown[domain.name] = "plain" if held.value else held.missing
         return shown
 
     def named(self, words: Iterable[str]) -> frozenset[str]:
@@ -98,11 +101,6 @@ class RuleBook(msgspec.Struct, frozen=True):
         return assessment.rule.own_trigger
 
 
-def compile_gates(gates: Mapping[str, Criterion], compiler: Compiler) -> dict[str, Ask]:
-    """The shared criteria of ``rules/gates.toml``. Raises ValueError with the name of what is wrong."""
-    return _compile_criteria(gates, frozenset(gates), compiler)
-
-
 def compile_domains(knowledge: DomainKnowledge, gates: Mapping[str, Ask]) -> tuple[CompiledDomain, ...]:
     """The domains that ask shared criteria. Raises ValueError with the name of what is wrong."""
 
@@ -116,27 +114,9 @@ def compile_domains(knowledge: DomainKnowledge, gates: Mapping[str, Ask]) -> tup
     )
 
 
-def _compile_criteria(criteria: Mapping[str, Criterion], known: frozenset[str], compiler: Compiler) -> dict[str, Ask]:
-    compiled = {}
-    for name, criterion in criteria.items():
-        try:
-            compiled[name] = (
-                compiler.compile(criterion)
-                if criterion.when is None
-                else _joined(read_expression(criterion.when, known))
-            )
-        except ValueError as error:
-            raise ValueError(f"criterion {name!r}: {error}") from error
-    return compiled
-
-
 def _of_gates(name: str) -> Ask:
     """A shared criterion, asked once for all rules of a patient."""
     return lambda inquiry: (inquiry.gates or inquiry).ask(name)
-
-
-def _joined(expression: Expression) -> Ask:
-    return lambda inquiry: expression(inquiry.ask)
 
 
 def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
@@ -145,7 +125,7 @@ def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
     if twice := sorted(gates.keys() & rule.criteria.keys()):
         raise ValueError(f"criterion {twice[0]!r} is already a shared gate")
     known = frozenset(gates) | frozenset(rule.criteria)
-    criteria = {**{name: _of_gates(name) for name in gates}, **_compile_criteria(rule.criteria, known, compiler)}
+    criteria = {**{name: _of_gates(name) for name in gates}, **compiler.compile_all(rule.criteria, known)}
 
     def read(text: str) -> Expression:
         return read_expression(text, known)

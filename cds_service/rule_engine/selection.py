@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
 from cds_service.coding import Site
-from cds_service.derive.age import age_in_years
+from cds_service.derive.age import is_at_least
 from cds_service.derive.conditions import OlderBySide, counts, is_confirmed, is_new, older_by_side
 from cds_service.derive.findings import Finding
 from cds_service.partial_date import PartialDate
@@ -117,8 +117,7 @@ def _younger_at_onset(criterion: Criterion) -> Narrow:
         when, birth_date = onset_of(entry), inquiry.record.birth_date
         if birth_date is None:
             return True  # the criterion answers unknown
-        age = None if when is None else age_in_years(birth_date, when.latest)
-        return age is not None and age < limit
+        return when is not None and is_at_least(limit, birth_date, when.latest) is False
 
     return each(keep)
 

@@ -66,8 +66,9 @@ class Store:
         self._keep_comments = keep_comments
         self._head: audit.Head | None = None
         dialect = sqlite if address.get_backend_name() == "sqlite" else postgresql
-        self._add_feedback = dialect.insert(feedback).on_conflict_do_nothing()
-        self._add_token_id = dialect.insert(token_ids).on_conflict_do_nothing()
+        # What comes back was new: PostgreSQL's driver does not count rows that were there already.
+        self._add_feedback = dialect.insert(feedback).on_conflict_do_nothing().returning(feedback.c.id)
+        self._add_token_id = dialect.insert(token_ids).on_conflict_do_nothing().returning(token_ids.c.token_id)
         self._count_call = (
             dialect.insert(calls)
             .on_conflict_do_update(index_elements=["client", "minute"], set_={"number": calls.c.number + 1})
@@ -133,7 +134,7 @@ class Store:
         """
         row = {"token_id": self.fingerprint(issuer, jti), "expires_at": until}
         with self._own_turn() as connection:
-            return bool(connection.execute(self._add_token_id, row).rowcount)
+            return connection.execute(self._add_token_id, row).first() is not None
 
     def calls_in_minute(self, client: str, now: datetime) -> int:
         """How often this client has called in this minute, with this call, at all processes (T30).
@@ -165,7 +166,7 @@ class Store:
             shown = _suggestions_of_cards(connection, client, {item.card for item in items})
             known = [item for item in items if item.card in shown]
             rows = [self._row(client, item, shown[item.card], received_at) for item in known]
-            stored = connection.execute(self._add_feedback, rows).rowcount if rows else 0
+            stored = len(connection.execute(self._add_feedback, rows).all()) if rows else 0
             counts = {"stored": stored, "repeated": len(known) - stored, "unknown": len(items) - len(known)}
             self._head = audit.append(connection, self._key, (received_at, "feedback", client, counts))
         return counts

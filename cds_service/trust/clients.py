@@ -55,12 +55,19 @@ class _Server(_Written, frozen=True, kw_only=True):
 class FhirServer(_Server, frozen=True, kw_only=True):
     """A FHIR base URL that may be read for a client; ``aliases`` are other spellings of it (P-08).
 
-    ``post_search``: it is searched by POST, so that no patient's id stands in the addresses of searches (P-09).
+    ``post_search``: it is searched by POST, so that no patient's id stands in the addresses of searches;
+    ``cached_answers``: it may answer from its cache (P-09).
     """
 
     base: str
     aliases: tuple[str, ...] = ()
     post_search: bool = False
+    cached_answers: bool = False
+
+    @property
+    def transport(self) -> Transport:
+        """How it is reached."""
+        return msgspec.structs.replace(super().transport, cached_answers=self.cached_answers)
 
     @property
     def url(self) -> str:

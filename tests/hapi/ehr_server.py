@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any, Self
 
 import msgspec
@@ -27,6 +26,7 @@ from cds_service.service import load_rule_pack
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.trust import OpenMode
+from tests.serving import serving
 
 FHIR = "application/fhir+json"
 EVALUATION = "org.atrophy-cds.evaluation"
@@ -194,12 +194,8 @@ def altering(target: str) -> Iterator[Altering]:
             """Say nothing."""
 
     server.RequestHandlerClass = Handler
-    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with serving(server):
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def next_link(bundle: Json) -> str | None:

@@ -1,4 +1,4 @@
-"""What the cards of R21, R22, R23 and R25 say and offer, from whole worked patients."""
+"""What the cards of R05, R21, R22, R23 and R25 say and offer, from whole worked patients."""
 
 from __future__ import annotations
 
@@ -102,3 +102,17 @@ def test_a_plan_that_did_not_help_shows_first_and_latest_value() -> None:
     text = care_card(CASES["R25-P1"])
     assert "17" in text
     assert "16.6" in text
+
+
+def test_a74_a_warning_of_r05_leads_the_diagnostic_card() -> None:
+    """One card, not two: CK at twelve times its limit beside other findings to be looked into."""
+    ck, pattern = CASES["R05-P2"], CASES["R06-MRC-grade"]
+    both = msgspec.structs.replace(
+        pattern,
+        conditions=(*pattern.conditions, *ck.conditions),
+        medications=ck.medications,
+        results=(*pattern.results, *ck.results),
+    )
+    (shown,) = cards_of(both).shown
+    assert (shown.lead, shown.indicator) == ("muscle-injury-electrolytes", "warning")
+    assert {rule for rule, _ in shown.rules} > {"muscle-injury-electrolytes"}

@@ -16,13 +16,14 @@ from cds_service.cards.compose import CardContext, compose
 from cds_service.cards.knowledge import load_deck
 from cds_service.cards.memory import NO_MEMORY
 from cds_service.case_resources import PATIENT_ID, case_resources
-from cds_service.cases import Case, CaseCondition, CaseMedication, load_cases
+from cds_service.cases import Case, CaseCondition, CaseMedication, CaseVisit, load_cases
 from cds_service.fhir.reader import payloads_from_resources, read_record
 from cds_service.record import SourceState
 from cds_service.rule_engine.evaluate import evaluate
+from cds_service.rule_engine.expression import names_in
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
-from cds_service.rule_engine.model import Evaluation, Status
+from cds_service.rule_engine.model import Evaluation, Rule, Status
 
 RULES = Path(__file__).parents[2] / "rules"
 CASES = [case for _, case in load_cases(RULES)]
@@ -30,11 +31,21 @@ AS_OF = datetime(2026, 11, 2, 12, tzinfo=UTC)
 KNOWLEDGE: Knowledge = load_knowledge(RULES, AS_OF.date())
 DECK = load_deck(RULES)
 LIVING = [case for case in CASES if not case.deceased]
-# A rule whose findings another takes once that one is no longer silenced by what cannot be read.
-TAKERS = {
-    compiled.rule.id: {other for c in compiled.rule.criteria.values() for other in c.not_taken_by}
-    for compiled in KNOWLEDGE.rules.by_number
-}
+
+
+def takers(rule: Rule) -> set[str]:
+    """The rules whose card is shown in place of this one's: they take its findings, or are its exception (A-19)."""
+    criteria = {**KNOWLEDGE.gate_criteria, **rule.criteria}
+    found = {other for criterion in rule.criteria.values() for other in criterion.not_taken_by}
+    waiting = [fires.unless for fires in rule.fires if fires.unless]
+    while waiting:
+        for name in names_in(waiting.pop()):
+            found |= set(criteria[name].rule_fired)
+            waiting += [joined] if (joined := criteria[name].when) else []
+    return found
+
+
+TAKERS = {compiled.rule.id: takers(compiled.rule) for compiled in KNOWLEDGE.rules.by_number}
 by_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 Resource = dict[str, Any]
 
@@ -158,18 +169,42 @@ def test_the_order_of_resources_does_not_matter(data: st.DataObject) -> None:
     assert answers(resources) == answers([patient, *data.draw(st.permutations(rest))])
 
 
+SOURCES = ("conditions", "medicationStatements", "medicationRequests", "observations", "encounters", "orders")
+DETAILS = ("gender", "birthDate")
+
+
 @pytest.mark.parametrize("case", LIVING, ids=[case.id for case in LIVING])
-@pytest.mark.parametrize(
-    "source", ["conditions", "medicationStatements", "medicationRequests", "observations", "encounters", "orders"]
-)
-def test_a_missing_source_never_turns_into_not_met(case: Case, source: str) -> None:
-    """T23: what could not be read never becomes "no": fired or unknown stays fired or unknown."""
-    resources = resources_of(case)
-    before, after = answers(resources), answers(resources, **{source: SourceState.FAILED})
-    for rule, (was, _) in before.items():
-        if was in ("fired", "unknown"):
-            taken = any(after[other][0] == "fired" != before[other][0] for other in TAKERS.get(rule, ()))
-            assert after[rule][0] in ("fired", "unknown", "suppressed") or taken, rule
+def test_what_is_missing_never_turns_into_not_met(case: Case) -> None:
+    """T23, A-12, B-55: what could not be read never becomes "no": fired or unknown stays fired or unknown.
+
+    Unless a rule that was silenced before speaks instead, as loudly: A-19, B-86 and B-91 let one card stand for both.
+    """
+    patient, *others = resources = resources_of(case)
+    before = answers(resources)
+    without = {source: answers(resources, **{source: SourceState.FAILED}) for source in SOURCES}
+    for detail in DETAILS:
+        without[detail] = answers([{k: v for k, v in patient.items() if k != detail}, *others])
+    for missing, after in without.items():
+        for rule, (was, indicator) in before.items():
+            if was in ("fired", "unknown"):
+                speak = [after[other] for other in TAKERS[rule] if before[other][0] != "fired" == after[other][0]]
+                taken = any(not is_louder((was, indicator), (was, instead)) for _, instead in speak)
+                assert after[rule][0] in ("fired", "unknown", "suppressed") or taken, (missing, rule)
+
+
+def test_a_warning_gives_way_to_the_stroke_prompt_that_an_unread_source_lets_speak() -> None:
+    """A-19 within B-55: with the visits unread nobody knows of neurology, so R01 warns, and R04 not beside."""
+    conditions = (
+        CaseCondition(code="G81.91", name="Hemiplegia, right dominant side", onset="T-4d"),
+        CaseCondition(code="R47.1", name="Dysarthria", onset="T-4d"),
+    )
+    seen = (CaseVisit(on="T-3d", specialty="specialty-neurology"),)
+    resources = resources_of(Case(id="a19", title="A-19", expect={}, conditions=conditions, visits=seen))
+    before, after = answers(resources), answers(resources, encounters=SourceState.FAILED)
+    stroke, swallowing = "sudden-focal-weakness", "breathing-swallowing-weakness"
+    assert stroke in TAKERS[swallowing]
+    assert (before[stroke][0], before[swallowing]) == ("suppressed", ("fired", "warning"))
+    assert (after[stroke], after[swallowing]) == (("fired", "warning"), ("not-met", None))
 
 
 @by_case

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cds_service.record import MedicationEntry, SourceState
-from tests.unit.rule_engine.charts import condition, facts_of, on, result
+from tests.unit.rule_engine.charts import ask, condition, facts_of, on, result
 
 
 def domains(*entries: object, **more: object) -> dict[str, str]:
@@ -62,6 +62,41 @@ def activity(days: float, minutes: float) -> list[object]:
 )
 def test_both_sides_of_every_domain(entries: list[object], expected: dict[str, str]) -> None:
     assert domains(*entries) == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "unjudged"),
+    [
+        ({"age": 64}, {}),
+        ({"age": None}, {"age-frailty": ("birthDate",)}),
+        ({"born": "1961"}, {"age-frailty": ("birthDate",)}),  # 64 or 65 years
+        ({"born": "1960"}, {}),  # 65 or 66: present
+        ({"born": "1962"}, {}),  # 63 or 64: absent
+    ],
+)
+def test_a12_an_age_that_cannot_be_told(more: dict[str, object], unjudged: dict[str, tuple[str, ...]]) -> None:
+    assert dict(facts_of(**more).unjudged_domains) == unjudged
+
+
+def test_t23_a_domain_of_results_that_were_not_read_cannot_be_judged() -> None:
+    states = {"observations": SourceState.FAILED}
+    unjudged = facts_of(states=states).unjudged_domains
+    assert {name for name, missing in unjudged.items() if "observations" in missing} >= {
+        "inactivity",
+        "nutrition",
+        "alcohol",
+    }
+    assert "alcohol" not in facts_of(condition("alcohol"), states=states).unjudged_domains
+
+
+def test_a12_a_drinking_score_that_is_positive_for_one_sex_only() -> None:
+    assert dict(facts_of(result("audit-c", 3, "{score}"), gender=None).unjudged_domains) == {"alcohol": ("gender",)}
+
+
+@pytest.mark.parametrize(("least", "holds"), [(1, True), (2, None), (3, False)])
+def test_domains_that_cannot_be_judged_count_only_where_they_decide(least: int, holds: bool | None) -> None:
+    verdict = ask(facts_of(condition("alcohol"), age=None), risk_domains_at_least=least)
+    assert (verdict.value, verdict.missing) == (holds, ("birthDate",) if holds is None else ())
 
 
 @pytest.mark.parametrize(("age", "expected"), [(64, {}), (65, {"age-frailty": "plain"}), (None, {})])

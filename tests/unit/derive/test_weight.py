@@ -142,6 +142,19 @@ def test_a_childs_height_holds_for_a_year_only(age: float, ago: float, used: boo
 
 
 @pytest.mark.parametrize(
+    ("age", "height_ago", "below", "holds"),
+    [(None, 3000, 18.5, None), (None, 3000, 17, False), (None, 300, 18.5, True), (40, 3000, 18.5, True)],
+)
+def test_a12_an_old_height_without_an_age_may_be_a_childs(
+    age: float | None, height_ago: float, below: float, holds: bool | None
+) -> None:
+    """50 kg and 170 cm are 17.3 kg/m2, if the height still holds."""
+    facts = facts_of(kg(50, 3), result("height", 170, "cm", height_ago), age=age)
+    verdict = ask(facts, bmi_below=below)
+    assert (verdict.value, verdict.missing) == (holds, ("birthDate",) if holds is None else ())
+
+
+@pytest.mark.parametrize(
     ("weights", "stable"),
     [
         ([(45, 302), (45.5, 100), (45, 2)], True),

@@ -65,11 +65,15 @@ def facts_of(
     states: dict[str, SourceState] | None = None,
     gender: str | None = "female",
     age: float | None = 50,
+    born: str | None = None,
 ) -> Facts:
-    """Everything derived from a record of these entries; ``states`` are sources not seen whole."""
+    """Everything derived from a record of these entries; ``states`` are sources not seen whole.
+
+    ``born`` is a birth date as written, in place of the age.
+    """
     record = PatientRecord(
         patient_id="p",
-        birth_date=None if age is None else on(round(age * 365.25) + 30),
+        birth_date=on(born) if born else None if age is None else on(round(age * 365.25) + 30),
         gender=gender,
         conditions=_of(entries, "ConditionEntry"),
         observations=_of(entries, "ObservationEntry"),

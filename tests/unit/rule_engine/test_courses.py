@@ -74,14 +74,16 @@ def audit(total: float, q2: float | None = None, q3: float | None = None, ago: f
     ("entries", "gender", "holds"),
     [
         (audit(4), "male", True), (audit(3), "male", False), (audit(3), "female", True), (audit(2), "female", False),
-        (audit(3), None, False), (audit(4), None, True),
+        (audit(2), None, False), (audit(3), None, None), (audit(3), "other", None), (audit(4), None, True),
         (audit(4, 0, 0), "female", False), (audit(4, 1, 0), "female", True), (audit(4, 0), "female", True),
         ([*audit(4), *audit(9, 0, 0, 200)[1:]], "female", True),
         (audit(8, ago=365), "male", True), (audit(8, ago=366), "male", False),
     ],
 )  # fmt: skip
-def test_the_alcohol_score(entries: list[object], gender: str | None, holds: bool) -> None:
-    assert ask(facts_of(*entries, gender=gender), audit_c_positive=True).value is holds
+def test_the_alcohol_score(entries: list[object], gender: str | None, holds: bool | None) -> None:
+    """A-12: None where it is positive for one sex only, and the patient's is not known."""
+    verdict = ask(facts_of(*entries, gender=gender), audit_c_positive=True)
+    assert (verdict.value, verdict.missing) == (holds, ("gender",) if holds is None else ())
 
 
 @pytest.mark.parametrize(

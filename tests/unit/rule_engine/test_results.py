@@ -91,12 +91,38 @@ def test_a_converted_value_is_shown_both_ways() -> None:
 
 @pytest.mark.parametrize(
     ("gender", "value", "holds"),
-    [("male", 3.5, False), ("male", 4, True), ("female", 3, True), (None, 3, False), (None, 4, True)],
+    [
+        ("male", 3.5, False), ("male", 4, True), ("female", 3, True),
+        (None, 2.9, False), (None, 3, None), ("other", 3.9, None), (None, 4, True),
+    ],
 )  # fmt: skip
-def test_a_limit_by_sex_and_both_limits_without_one(gender: str | None, value: float, holds: bool) -> None:
+def test_a12_a_limit_by_sex(gender: str | None, value: float, holds: bool | None) -> None:
+    """Where the sex is not known and decides, the answer is not known either, and the sex is what is missing."""
     facts = facts_of(result("audit-c", value, "{score}"), gender=gender)
     verdict = ask(facts, result=("audit-c",), unit="{score}", at_least={"male": 4, "female": 3})
-    assert verdict.value is holds
+    assert (verdict.value, verdict.missing) == (holds, ("gender",) if holds is None else ())
+
+
+@pytest.mark.parametrize(
+    ("gender", "kg", "holds"),
+    [
+        ("female", 20, False), ("male", 20, True),
+        (None, 15.4, True), (None, 16, None), ("unknown", 26.4, None), (None, 27, False),
+    ],
+)  # fmt: skip
+def test_a12_a_measured_finding_between_the_cut_offs_of_the_sexes(
+    gender: str | None, kg: float, holds: bool | None
+) -> None:
+    facts = facts_of(result("grip-strength", kg, "kg", 10), gender=gender)
+    verdict = ask(facts, finding=("grip-strength",))
+    assert (verdict.value, verdict.missing) == (holds, ("gender",) if holds is None else ())
+    assert facts.finding_level == (2 if holds else 0)
+
+
+def test_a12_what_is_narrowed_away_or_of_another_kind_needs_no_sex() -> None:
+    facts = facts_of(result("grip-strength", 20, "kg", 100), gender=None)
+    assert ask(facts, finding=("grip-strength",), within_days=99).value is False
+    assert ask(facts, finding=("weakness",)).value is False
 
 
 CK = {"result": ("creatine-kinase",), "unit": "U/L", "within_days": 7, "above": 10, "times_upper_limit": True}

@@ -1,7 +1,7 @@
 """The store keeps what was shown and answered, per client and patient, and names no patient."""
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, text
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError
 from cds_service.store import Store
+from tests.unit.store.conftest import OpenStore
 
 NOW = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
 FHIR = "https://fhir.example/r4"
@@ -32,17 +33,7 @@ class Shown(msgspec.Struct, frozen=True):
     suggestions: Mapping[str, str] = msgspec.field(default_factory=lambda: {SUGGESTION: "ck"})
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/var/cds.db"
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    store = Store(url)
-    store.migrate()
-    yield store
-    store.close()
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # what is about its file
 
 
 def show(store: Store, *cards: Shown, client: str = "ehr", patient: str = "p1", at: datetime = NOW) -> None:
@@ -157,31 +148,31 @@ def test_nothing_shown_and_nothing_reported_is_no_error(store: Store) -> None:
     assert store.record_feedback("ehr", [], NOW) == {"stored": 0, "repeated": 0, "unknown": 0}
 
 
-def comments(url: str) -> list[str | None]:
-    engine = create_engine(url)
+def comments(database_url: str) -> list[str | None]:
+    engine = create_engine(database_url)
     with engine.connect() as connection:
         found = list(connection.execute(text("SELECT comment FROM feedback")).scalars())
     engine.dispose()
     return found
 
 
-def test_p_22_a_comment_is_not_stored(store: Store, url: str) -> None:
+def test_p_22_a_comment_is_not_stored(store: Store, database_url: str) -> None:
     show(store, Shown())
     store.record_feedback("ehr", [overridden(NOW, comment="canary")], NOW)
 
-    assert comments(url) == [None]
+    assert comments(database_url) == [None]
 
 
-def test_t20_a_comment_is_stored_escaped_where_the_site_asks_for_it(url: str) -> None:
-    store = Store(url, keep_comments=True)
+def test_t20_a_comment_is_stored_escaped_where_the_site_asks_for_it(open_store: OpenStore, database_url: str) -> None:
+    store = open_store(keep_comments=True)
     store.migrate()
     show(store, Shown())
     store.record_feedback("ehr", [overridden(NOW, comment="<b>'seen'</b>")], NOW)
-    store.close()
 
-    assert comments(url) == ["&lt;b&gt;&#x27;seen&#x27;&lt;/b&gt;"]
+    assert comments(database_url) == ["&lt;b&gt;&#x27;seen&#x27;&lt;/b&gt;"]
 
 
+@ON_SQLITE
 def test_p_33_neither_patient_nor_evidence_is_in_the_files(store: Store, tmp_path: Path) -> None:
     show(store, Shown(evidence=((RULE, "canary-evidence"),)), patient="canary-patient")
     store.record_feedback("ehr", [overridden(NOW)], NOW)
@@ -193,7 +184,10 @@ def test_p_33_neither_patient_nor_evidence_is_in_the_files(store: Store, tmp_pat
     assert b"fhir.example" not in written
 
 
-def test_only_the_owner_can_read_the_files(store: Store, tmp_path: Path) -> None:
+@ON_SQLITE
+def test_only_the_owner_can_read_the_files(database_url: str, tmp_path: Path) -> None:
+    store = Store(database_url)
+    store.migrate()
     show(store, Shown())
 
     assert stat.S_IMODE((tmp_path / "var").stat().st_mode) == 0o700
@@ -201,16 +195,15 @@ def test_only_the_owner_can_read_the_files(store: Store, tmp_path: Path) -> None
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
 
 
-def test_a_new_store_on_the_same_file_remembers(store: Store, url: str) -> None:
+def test_a_new_store_on_the_same_database_remembers(store: Store, open_store: OpenStore) -> None:
     show(store, Shown())
     store.record_feedback("ehr", [overridden(NOW)], NOW)
     store.close()
 
-    again = Store(url)
+    again = open_store()
     again.migrate()
     assert again.memory("ehr", FHIR, "p1").answer(RULE, EVIDENCE) is not None
     assert [answer.at for answer in again.feedback_about(CARD)] == [NOW]
-    again.close()
 
 
 def test_a_store_in_memory_works_for_every_thread() -> None:
@@ -223,10 +216,10 @@ def test_a_store_in_memory_works_for_every_thread() -> None:
     store.close()
 
 
-@pytest.mark.parametrize("url", ["", "cds.db", "mysql://localhost/cds", "://"])
-def test_a_database_that_cannot_be_used_stops_the_start(url: str) -> None:
+@pytest.mark.parametrize("written", ["", "cds.db", "mysql://localhost/cds", "://"])
+def test_a_database_that_cannot_be_used_stops_the_start(written: str) -> None:
     with pytest.raises(SettingsError, match="ATROPHY_CDS_DATABASE_URL"):
-        Store(url)
+        Store(written)
 
 
 def test_postgresql_needs_a_key_that_its_processes_share() -> None:
