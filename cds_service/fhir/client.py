@@ -205,7 +205,10 @@ def _redirected(response: requests.Response, url: str, form: str | None) -> str:
         raise _refusal(response)
     if form is not None:  # a form that is sent on, or becomes a GET, is not what was agreed to
         raise FinalFhirError(METHOD_REFUSED)
-    return urljoin(url, location)
+    try:
+        return urljoin(url, location)
+    except ValueError:  # brackets that hold no address
+        raise FinalFhirError(OTHER_SERVER) from None
 
 
 def _refusal(response: requests.Response) -> FhirReadError:
@@ -220,5 +223,5 @@ def _refusal(response: requests.Response) -> FhirReadError:
 def _seconds(retry_after: str | None) -> float:
     try:
         return _RETRY_AFTER.parse_retry_after(retry_after) if retry_after else 0.0
-    except urllib3.exceptions.InvalidHeader:
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):  # a number or a year without end
         return 0.0

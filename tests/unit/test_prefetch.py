@@ -752,6 +752,7 @@ class TestReferencedMedications:
             "#/Medication/d1",
             "Medication/..",
             "Medication/d1?_count=9",
+            "https://[::1/Medication/d1",
             "?Medication/d1",
         ],
     )
