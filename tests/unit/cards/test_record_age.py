@@ -9,6 +9,7 @@ import pytest
 
 from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.record_age import record_age
+from cds_service.partial_date import parse_partial_date
 from cds_service.rule_engine.model import Fact
 
 AS_OF = datetime(2026, 11, 27, 9, 5, tzinfo=ZoneInfo("Europe/London"))
@@ -35,3 +36,10 @@ AS_OF = datetime(2026, 11, 27, 9, 5, tzinfo=ZoneInfo("Europe/London"))
 def test_the_moment_at_the_site_and_the_age_of_the_facts(deck: CardDeck, dates: list[str | None], said: str) -> None:
     facts = [Fact(f"Condition/{at}", "a fact", date=date) for at, date in enumerate(dates)]
     assert record_age(facts, AS_OF, deck.cards.words) == said
+
+
+def test_b60_an_onset_that_is_written_as_an_age_has_the_age_of_its_day(deck: CardDeck) -> None:
+    began = parse_partial_date("2016", AS_OF.tzinfo)
+    facts = [Fact("Condition/1", "a fact", date="at the age of 15 years", date_kind="onset", began=began)]
+    assert record_age(facts, AS_OF, deck.cards.words).endswith("above: 9 years.")
+    assert record_age([Fact("Condition/1", "a fact", date="in words")], AS_OF, deck.cards.words).endswith("GMT.")
