@@ -139,6 +139,7 @@ REFUSED = {
     "an address without end": (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
     "an unknown coding": (HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
     "a method of its own": (b"TRACE /cds-services HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    "the page of refusals itself": (b"GET /refused-by-proxy HTTP/1.1\r\nHost: a\r\n\r\n", 404),
     "another version": (b"GET /cds-services HTTP/7.7\r\nHost: a\r\n\r\n", 505),
 }
 
