@@ -63,11 +63,14 @@ def _cut_when_all_is_matched(text: str, limit: int = 80) -> str:
     "T18", both(replaced(codes, "DISPLAY_LIMIT", None), replaced(wording, "plain", _cut_when_all_is_matched))
 )
 def a_long_text_takes_time_by_its_square(on: Attacked) -> bool:
-    on.call()
-    chart = named("a" * 30_000)
-    started = time.process_time()
-    on.call(prefetch=chart)
-    return time.process_time() - started > 1.0
+    def seconds(length: int) -> float:
+        chart = named("a" * length)
+        started = time.process_time()
+        on.call(prefetch=chart)
+        return time.process_time() - started
+
+    seconds(10)
+    return seconds(32_000) > 2.5 * seconds(16_000) + 0.1
 
 
 @ATTACKS.against("T21", replaced(werkzeug_files, "safe_join", os.path.join))
