@@ -222,7 +222,10 @@ class VisitEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class PatientRecord(msgspec.Struct, frozen=True):
-    """Everything the rules may ask about one patient."""
+    """Everything the rules may ask about one patient.
+
+    ``metas``: by reference the ``meta`` of what was read, as it was written (``fhir/versions`` reads it).
+    """
 
     patient_id: str
     birth_date: PartialDate | None = None
@@ -235,6 +238,7 @@ class PatientRecord(msgspec.Struct, frozen=True):
     activities: tuple[ActivityEntry, ...] = ()
     visits: tuple[VisitEntry, ...] = ()
     sources: Mapping[SourceName, Source] = {}
+    metas: Mapping[str, msgspec.Raw] = {}
 
     def state(self, name: SourceName) -> SourceState:
         """How much of a source was seen; a source that nobody asked for is not-needed."""

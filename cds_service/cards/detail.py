@@ -7,6 +7,7 @@ from datetime import date
 
 import msgspec
 
+from cds_service.cards.disputed import called_wrong
 from cds_service.cards.gaps import in_words, is_unread
 from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.orders import Kept
@@ -46,8 +47,9 @@ NO_TIER = "0"  # a rule with its own trigger stands without a tier
 def detail(draft: Draft, evaluation: Evaluation, deck: CardDeck, gaps: Sequence[str], waiting: Sequence[str]) -> str:
     """The whole text. ``gaps`` are named here when no gap card can stand beside, ``waiting`` are titles held back."""
     words = deck.cards.words
-    facts = _facts(draft, deck)
+    facts = facts_shown(draft, deck)
     not_found, not_checked = _missing(draft, evaluation, deck)
+    wrong = called_wrong(evaluation.facts.record)
     parts = [
         own(draft.lead.opening) + (f" {own(words.examine)}" if draft.group == "diagnostic" else ""),
         _listed(words.why, (_sentence(fact, deck) for fact in facts)),
@@ -55,6 +57,7 @@ def detail(draft: Draft, evaluation: Evaluation, deck: CardDeck, gaps: Sequence[
         own(evaluation.tier_sentence) if evaluation.tier != NO_TIER else "",
         _in_a_line(words.not_found, not_found),
         _in_a_line(words.not_checked, dict.fromkeys((*not_checked, *in_words(gaps, deck)))),
+        own(words.called_wrong.format(number=wrong)) if wrong else "",
         _listed(words.options, _options(draft, deck)),
         _listed(words.also, (f"{own(a.rule.title)}: {own(a.summary)}" for a in draft.others)),
         own(words.waiting.format(titles="; ".join(waiting))) if waiting else "",
@@ -64,8 +67,8 @@ def detail(draft: Draft, evaluation: Evaluation, deck: CardDeck, gaps: Sequence[
     return "\n\n".join(part for part in parts if part)
 
 
-def _facts(draft: Draft, deck: CardDeck) -> list[Fact]:
-    """At most five facts, the lead's first."""
+def facts_shown(draft: Draft, deck: CardDeck) -> list[Fact]:
+    """The facts that a reader of the card sees: at most five, the lead's first."""
     facts = dict.fromkeys(fact for assessment in draft.spoken for fact in assessment.facts)
     return list(facts)[: deck.cards.limits.facts]
 

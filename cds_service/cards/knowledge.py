@@ -13,6 +13,7 @@ from cds_service.cards.order_knowledge import OrderKnowledge, load_order_knowled
 from cds_service.cards.wording import own
 from cds_service.cds_hooks.response import Card, OverrideReason, Source
 from cds_service.errors import RuleFileError
+from cds_service.rule_engine.criterion import Indicator
 from cds_service.rule_engine.model import CardGroup, Rule
 from cds_service.rule_engine.written import convert, line_of, read_struct, read_toml
 
@@ -69,6 +70,7 @@ class Words(_Written, frozen=True, kw_only=True):
     unconfirmed: str
     undated: str
     waiting: str
+    called_wrong: str
 
 
 class GapWords(_Written, frozen=True, kw_only=True):
@@ -90,23 +92,32 @@ class ByIndicator(_Written, frozen=True, kw_only=True):
     warning: int
     info: int
 
+    def of(self, indicator: Indicator) -> int | None:
+        """The days for a card; none for a critical one."""
+        return {"warning": self.warning, "info": self.info}.get(indicator)
+
 
 class SnoozeDays(_Written, frozen=True, kw_only=True):
-    """How long an answer counts when neither its reason nor the rule says so."""
+    """How long an answer counts when neither its reason nor the rule says so; and a card that was only shown (A-16)."""
 
+    shown_once: ByIndicator
     accepted: ByIndicator
     without_reason: ByIndicator
     other_reason: int
 
 
 class WrittenReason(_Written, frozen=True, kw_only=True):
-    """One override reason and what it does. ``snoozes_not`` are numbers of rules that it does not silence (B-51)."""
+    """One override reason and what it does (B-51).
+
+    ``snoozes_not`` are numbers of rules that it does not silence. ``disputes``: it silences nothing, but what the card
+    cites is left out of the record until it changes.
+    """
 
     display: str
     per_rule: bool = False
     snooze_days: int | None = None
     snoozes_not: tuple[str, ...] = ()
-    ignores_rule_snooze: bool = False
+    disputes: bool = False
     lowers_critical_hours: int | None = None
 
 
@@ -135,6 +146,11 @@ class CardWords(_Written, frozen=True, kw_only=True):
     gap: GapWords
     snooze_days: SnoozeDays
     override_reasons: Mapping[str, WrittenReason]
+
+    @property
+    def disputing(self) -> frozenset[str]:
+        """The codes of the reasons that call the data of a card wrong."""
+        return frozenset(code for code, reason in self.override_reasons.items() if reason.disputes)
 
 
 class RuleWords(msgspec.Struct, frozen=True):

@@ -7,15 +7,17 @@ from os import urandom
 
 import msgspec
 
-from cds_service.cards.detail import Draft, detail
+from cds_service.cards.detail import Draft, detail, facts_shown
+from cds_service.cards.disputed import cited
 from cds_service.cards.gaps import in_words
 from cds_service.cards.knowledge import CardDeck
-from cds_service.cards.memory import GAP_RULE, Evidence, evidence_of, gap_evidence
+from cds_service.cards.memory import GAP_RULE, Evidence, Repeat, evidence_of, gap_evidence
 from cds_service.cards.orders import suggestion
 from cds_service.cards.profiles import CDS_HOOKS_2_0, ClientProfile
 from cds_service.cards.shape import detail_for, suggestions_for
 from cds_service.cards.wording import own, plain
 from cds_service.cds_hooks.response import Card, Coding, Json, OverrideReason, Source, Suggestion
+from cds_service.fhir.versions import ResourceVersion, Versions
 from cds_service.rule_engine.criterion import Indicator
 from cds_service.rule_engine.model import Assessment, Evaluation
 
@@ -32,7 +34,8 @@ class CardContext(msgspec.Struct, frozen=True):
     """For whom cards are made, and what the client can show.
 
     ``gaps`` are names of sources or sentences; None: what the evaluation shows (P-04). ``source_*`` None: as in
-    ``cards.toml``.
+    ``cards.toml``. ``repeat``: whether an unanswered card is shown again (A-16). ``room``: how many cards the alert
+    budgets still allow; None: any number.
     """
 
     patient_id: str
@@ -42,13 +45,15 @@ class CardContext(msgspec.Struct, frozen=True):
     source_url: str | None = None
     source_icon_url: str | None = None
     gaps: tuple[str, ...] | None = None
+    repeat: Repeat = "until-answered"
+    room: int | None = None
     new_uuid: Callable[[], str] = _new_uuid
 
 
 class ShownCard(msgspec.Struct, frozen=True):
     """What is kept of a card: rules with versions, evidence by rule (B-51), suggestion uuid -> order key.
 
-    Evidence is only ever stored as a keyed fingerprint (P-33).
+    Evidence and what the card cites are only ever stored as keyed fingerprints (P-33).
     """
 
     uuid: str
@@ -57,6 +62,7 @@ class ShownCard(msgspec.Struct, frozen=True):
     evidence: tuple[tuple[str, Evidence], ...]
     indicator: Indicator
     suggestions: Mapping[str, str]
+    cited: tuple[ResourceVersion, ...] = ()
 
 
 def could_not_be_done(deck: CardDeck, context: CardContext) -> Card:
@@ -72,6 +78,7 @@ class CardWriter:
         self._evaluation = evaluation
         self._deck = deck
         self._context = context
+        self._versions = Versions(evaluation.facts.record)
         self._subject = {"reference": f"Patient/{context.patient_id}"}
         encounter = context.encounter_id
         self._encounter = None if encounter is None else {"reference": f"Encounter/{encounter}"}
@@ -99,6 +106,7 @@ class CardWriter:
             evidence=tuple((a.rule.id, evidence_of(a, facts)) for a in draft.rules),
             indicator=card.indicator,
             suggestions=orders,
+            cited=cited(facts_shown(draft, self._deck), self._versions),
         )
         return card, shown
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cds_service.cli.coverage import coverage_page
+from cds_service.cli.memory_page import memory_page
 from cds_service.cli.profiles_page import profiles_page
 from cds_service.cli.rules_page import rules_page
 from cds_service.cli.threat_model import threat_page
@@ -38,5 +39,6 @@ PAGES: Mapping[str, Callable[[Path], str]] = {
     "rules.md": rules_page,
     "coverage.md": coverage_page,
     "profiles.md": profiles_page,
+    "memory.md": memory_page,
     "threat-model.md": threat_page,
 }

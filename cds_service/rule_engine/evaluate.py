@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import thread_time
 
 import msgspec
 
@@ -25,23 +26,22 @@ from cds_service.rule_engine.rulebook import CompiledFires, CompiledRule, RuleBo
 from cds_service.rule_engine.tier import Tier, decide_tier, with_steroid_dose
 
 REASONS_NAMED = 3
+NOTHING_OFF: Mapping[str, str] = {}
 
 
-def evaluate(book: RuleBook, facts: Facts, switched_off: frozenset[str] = frozenset()) -> Evaluation:
+def evaluate(
+    book: RuleBook, facts: Facts, off: Mapping[str, str] = NOTHING_OFF, spent: dict[str, float] | None = None
+) -> Evaluation:
     """The answer of every rule, in the order of the rule numbers, and the tier that the facts reach (section 6).
 
-    ``switched_off`` are ids of rules that the site or the CDS Client does not want: they take no finding.
+    ``off`` are rules that are not asked, by id with the reason: they take no finding. ``spent`` takes the seconds of
+    processor time that each rule which was asked needed.
     """
     if facts.record.deceased:
         dead = tuple(Assessment(c.rule, Status.SUPPRESSED, "deceased") for c in book.by_number)
         return Evaluation(facts, "0", book.tiers.deceased, dead)
     gates = Inquiry(facts, book.gates)
-    answers: dict[str, Assessment] = {}
-    for compiled in book.in_order:
-        if compiled.rule.id in switched_off:
-            answers[compiled.rule.id] = Assessment(compiled.rule, Status.SUPPRESSED, "switched-off")
-            continue
-        answers[compiled.rule.id] = assess(compiled, Inquiry(facts, compiled.criteria, gates, answers))
+    answers = _answers(book, gates, off, spent)
     cause = Inquiry(facts, book.gates, gates, answers).ask("cause_recorded")
     tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(cause.value))
     palliative = bool(gates.ask("palliative_care").value)
@@ -50,6 +50,23 @@ def evaluate(book: RuleBook, facts: Facts, switched_off: frozenset[str] = frozen
     assessments = tuple(_carried(final[c.rule.id], final) for c in book.by_number)
     fired = [a.rule.id for a in assessments if a.status is Status.FIRED]
     return Evaluation(facts, tier.name, tier.sentence, assessments, book.contradictions.bearing_on(fired, facts, gates))
+
+
+def _answers(
+    book: RuleBook, gates: Inquiry, off: Mapping[str, str], spent: dict[str, float] | None
+) -> dict[str, Assessment]:
+    """What each rule says by itself, in the order of asking; one that is off says only why."""
+    answers: dict[str, Assessment] = {}
+    for compiled in book.in_order:
+        rule = compiled.rule
+        if rule.id in off:
+            answers[rule.id] = Assessment(rule, Status.SUPPRESSED, off[rule.id])
+            continue
+        began = thread_time()
+        answers[rule.id] = assess(compiled, Inquiry(gates.facts, compiled.criteria, gates, answers))
+        if spent is not None:
+            spent[rule.id] = thread_time() - began
+    return answers
 
 
 def assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 import msgspec
@@ -78,7 +78,7 @@ class RuleBook(msgspec.Struct, frozen=True):
                     shown[domain.name] = "plain" if held.value else held.missing
         return shown
 
-    def named(self, words: Iterable[str]) -> frozenset[str]:
+    def named(self, words: Collection[str]) -> frozenset[str]:
         """Ids of the rules that the words name: an id, ``emergency`` (R01-R05) or ``extension`` (EXT).
 
         Raises ValueError for any other word.
@@ -92,6 +92,19 @@ class RuleBook(msgspec.Struct, frozen=True):
         if unknown := [word for word in words if word not in groups]:
             raise ValueError(f"no rule or group of rules is called {unknown[0]!r}")
         return frozenset[str]().union(*(groups[word] for word in words))
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Of all rules."""
+        return frozenset(compiled.rule.id for compiled in self.by_number)
+
+    @property
+    def urgent(self) -> frozenset[str]:
+        """Ids of R01-R05 and of every rule that can be critical: none of them ever trips by itself (B-25)."""
+        rules = (compiled.rule for compiled in self.by_number)
+        return frozenset(
+            rule.id for rule in rules if rule.group == "emergency" or any(f.indicator == "critical" for f in rule.fires)
+        )
 
     def own_trigger(self, assessment: Assessment) -> bool:
         """Whether the tier has no say over this card: as its branch says, else as its rule says (A-02)."""

@@ -16,10 +16,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError, StoreUnavailable
-from cds_service.store import audit
+from cds_service.fhir.versions import ResourceVersion
+from cds_service.store import audit, governance
 from cds_service.store import connection as database
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
+from cds_service.store.governance import AuditEntry, GovernanceStore
 from cds_service.store.memory import Answer, PatientMemory, reported_about
+from cds_service.store.outcomes import CardOutcome, outcomes
 from cds_service.store.schema import calls, cards_shown, feedback, token_ids
 
 _MINUTES_KEPT = 60  # of the counts of calls
@@ -46,6 +49,10 @@ class ShownCard(Protocol):
     def suggestions(self) -> Mapping[str, str]:
         """The uuid of each suggestion and the key of its order."""
 
+    @property
+    def cited(self) -> Sequence[ResourceVersion]:
+        """The resources that the card cites, as they were read."""
+
 
 class Store:
     """One database. Safe for several threads, and for several processes of one machine on one SQLite file."""
@@ -65,6 +72,7 @@ class Store:
         self._key = read_or_make_key(key_file)
         self._keep_comments = keep_comments
         self._head: audit.Head | None = None
+        self.governance = GovernanceStore((self._engine, self._calls), self._own_turn, self._audit)
         dialect = sqlite if address.get_backend_name() == "sqlite" else postgresql
         # What comes back was new: PostgreSQL's driver does not count rows that were there already.
         self._add_feedback = dialect.insert(feedback).on_conflict_do_nothing().returning(feedback.c.id)
@@ -118,6 +126,7 @@ class Store:
                 "indicator": card.indicator,
                 "suggestions": _json(card.suggestions),
                 "shown_at": shown_at,
+                "cited": _json([self.fingerprint(patient, *version) for version in card.cited]),
             }
             for card in cards
         ]
@@ -125,7 +134,7 @@ class Store:
             if rows:
                 connection.execute(_NOTE_SHOWN, rows)
             if said is not None:
-                self._head = audit.append(connection, self._key, (shown_at, "call", client, said))
+                self._audit(connection, (shown_at, "call", client, said))
 
     def first_use(self, issuer: str, jti: str, until: datetime) -> bool:
         """Whether a token's id was not used before; from now on it was, for all processes (P-34).
@@ -145,6 +154,9 @@ class Store:
         with self._own_turn() as connection:
             number: int = connection.execute(self._count_call, row).scalar_one()
         return number
+
+    def _audit(self, connection: Connection, entry: AuditEntry) -> None:
+        self._head = audit.append(connection, self._key, entry)
 
     @contextmanager
     def _own_turn(self) -> Iterator[Connection]:
@@ -168,7 +180,7 @@ class Store:
             rows = [self._row(client, item, shown[item.card], received_at) for item in known]
             stored = len(connection.execute(self._add_feedback, rows).all()) if rows else 0
             counts = {"stored": stored, "repeated": len(known) - stored, "unknown": len(items) - len(known)}
-            self._head = audit.append(connection, self._key, (received_at, "feedback", client, counts))
+            self._audit(connection, (received_at, "feedback", client, counts))
         return counts
 
     @property
@@ -194,12 +206,17 @@ class Store:
                 "cards_shown": connection.execute(delete(cards_shown).where(cards_shown.c.shown_at < before)).rowcount,
                 "token_ids": connection.execute(delete(token_ids).where(token_ids.c.expires_at < now)).rowcount,
                 "calls": connection.execute(delete(calls).where(calls.c.minute < minute)).rowcount,
+                **governance.purge(connection, before, now),
             }
         return {**gone, "audit": audit.purge(self._engine, self._key, before, now)}
 
     def feedback_about(self, card: str) -> tuple[Answer, ...]:
         """Everything that was reported about one card, oldest first."""
         return reported_about(self._engine, card)
+
+    def outcomes(self, since: datetime | None) -> Iterator[CardOutcome]:
+        """What became of every card that was shown since a moment (None: ever). Raises StoreUnavailable."""
+        return outcomes(self._engine, since)
 
     def _row(
         self, client: str, item: FeedbackItem, suggestions: Mapping[str, str], received_at: datetime

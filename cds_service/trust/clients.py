@@ -10,11 +10,13 @@ from pathlib import Path
 
 import msgspec
 
+from cds_service.cards.memory import Repeat
 from cds_service.cards.profiles import profile_named
 from cds_service.cards.shape import OrderCode
 from cds_service.errors import SettingsError
 from cds_service.fhir.addresses import Network, Place, never_contacted, place_of
 from cds_service.fhir.connections import Transport
+from cds_service.governance import Budget, SilentMode
 from cds_service.prefetch.access import FetchTerms
 from cds_service.record import SourceName
 from cds_service.settings import LONGEST_DEADLINE, is_origin
@@ -100,7 +102,9 @@ class CdsClient(_Written, frozen=True, kw_only=True):
     ``issuer`` and ``tenants`` are ``iss`` and ``tenant`` of its tokens; no tenants means that the claim is not looked
     at. Its keys are in ``key_sets``, or in ``keys_file`` when it has no ``jku`` (C76). ``profile`` shapes cards for
     what it can show. ``link_hosts``: the hosts that links on its cards may name (T26). ``order_codes``: by key of an
-    order what the site's own system calls it.
+    order what the site's own system calls it. ``repeat``: whether a card that nobody answered is shown again; ``once``
+    is for a client that never sends feedback (A-16). ``silent``: what is asked and not shown; ``budget``: most cards
+    (B-52).
     """
 
     id: str
@@ -121,6 +125,9 @@ class CdsClient(_Written, frozen=True, kw_only=True):
     link_hosts: tuple[str, ...] = ()
     rules_off: tuple[str, ...] = ()
     order_codes: Mapping[str, OrderCode] = {}
+    repeat: Repeat = "until-answered"
+    silent: SilentMode | None = None
+    budget: Budget | None = None
 
     @property
     def servers(self) -> tuple[FhirServer | KeySet, ...]:
@@ -176,16 +183,29 @@ def _problems_of(client: CdsClient) -> Iterator[str]:
         (not client.anonymous_fhir or bool(client.fhir), "`anonymous_fhir` without [[client.fhir]] means nothing"),
     )  # fmt: skip
     problems = [problem for holds, problem in checks if not holds]
+    problems += _problems_of_governance(client)
     for server in client.servers:
         problems += _problems_of_server(server)
     for one, other in itertools.combinations(client.fhir, 2):
         if not one.places.isdisjoint(other.places):
             problems.append(f"{other.base!r} is written twice")
     try:
-        profile_named(client.profile)
+        profile = profile_named(client.profile)
     except SettingsError as error:
         problems.append(str(error))
+    else:
+        if (client.silent or client.budget) and not profile.evaluation_extension:
+            problems.append("`silent` and `budget` need the evaluation extension, which names what is hidden")
     yield from (f"client {client.id!r}: {problem}" for problem in problems)
+
+
+def _problems_of_governance(client: CdsClient) -> Iterator[str]:
+    if client.silent is not None and not (client.silent.rules and 0 < client.silent.share_of_users <= 1):
+        yield "`silent` needs `rules`, and a `share_of_users` above 0 and at most 1"
+    if client.budget is not None:
+        limits = [most for most in msgspec.structs.astuple(client.budget) if most is not None]
+        if not limits or min(limits) < 1:
+            yield "`budget` needs cards_per_patient_day or cards_per_user_week, each at least 1"
 
 
 def _problems_of_server(server: FhirServer | KeySet) -> Iterator[str]:

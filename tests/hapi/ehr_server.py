@@ -15,7 +15,7 @@ from typing import Any, Self
 import msgspec
 import requests
 
-from cds_service.app import build_service, clients_of, create_app
+from cds_service.app import build_service, create_app, read_files
 from cds_service.cds_hooks.request import parse_hook_request
 from cds_service.fhir.client import FhirClient
 from cds_service.fhir.reader import read_record
@@ -92,7 +92,7 @@ class Service:
         settings = Settings(open=True, database_url=f"sqlite:///{folder}/cds.db", deadline_seconds=deadline)
         self._store = Store(settings.database_url)
         self._store.migrate()
-        service = build_service(settings, clients_of(settings), OpenMode(), self._store, lambda: now)
+        service = build_service(settings, read_files(settings), OpenMode(), self._store, lambda: now)
         reads = reads_of(load_rule_pack(settings.rules_dir, settings.today()))
         if all_observations:
             reads = msgspec.structs.replace(reads, observation_codes=(), undated_codes=())

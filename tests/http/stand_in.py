@@ -43,6 +43,7 @@ class Shown(msgspec.Struct, frozen=True):
     evidence: tuple[tuple[str, str], ...] = (("steroid-myopathy", "F1 GC2"),)
     indicator: str = "warning"
     suggestions: Mapping[str, str] = msgspec.field(default_factory=lambda: {SUGGESTION: "ck"})
+    cited: tuple[tuple[str, str], ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True):

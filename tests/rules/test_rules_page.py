@@ -81,7 +81,7 @@ def test_every_answer_of_the_rule_stands_on_the_page(rule: Table) -> None:
         ("R11", "Dose is already being reduced", "30 days"),
         ("R16", "Will monitor", "365 days"),
         ("R16", "Patient cannot be tested", "365 days"),
-        ("R16", "The data is wrong", "180 days"),
+        ("R16", "The data is wrong", "no days: what the card shows is left out until it changes"),
         ("R03", "Not in line with the goals of care", "never"),
         ("R23", "Not in line with the goals of care", "never"),
         ("R01", "dismissed without a reason", "30 days"),  # as a warning

@@ -113,6 +113,10 @@ def test_nothing_that_is_marked_stays(
     card = answered.get_json()["cards"][0]["uuid"]
     reason = {"reason": {"code": "not-relevant", "system": "urn:x"}, "userComment": f"{COMMENT} {NAME}"}
     assert on.feedback(card, overrideReason=reason).status_code == 200
+    other = fetched.get_json()["cards"][0]["uuid"]
+    assert on.feedback(other, overrideReason={"reason": {"code": "data-wrong"}}).status_code == 200
+    again = on.call(context=context, prefetch=..., fhirServer=on.fhir.base, fhirAuthorization=authorization)
+    assert again.get_json()["extension"]["org.atrophy-cds.evaluation"]["calledWrong"] == 1
     bodies = b"".join(refusals(on))
 
     logged = capfd.readouterr()

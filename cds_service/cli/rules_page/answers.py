@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from cds_service.cards.memory import snoozed_until
+from cds_service.cards.memory import days_away
 from cds_service.cli.rules_page.words import Pack
-from cds_service.rule_engine.model import Assessment, Rule, Status
-
-ANSWERED = datetime(2000, 1, 1, tzinfo=UTC)  # any moment: only the days after it are read
+from cds_service.rule_engine.model import Rule
 
 
 class _Given(NamedTuple):
-    """An answer of a clinician (``cards.memory.Answer``)."""
+    """An answer of a clinician."""
 
     outcome: Literal["accepted", "overridden"]
     reason_code: str | None = None
-    at: datetime = ANSWERED
 
 
 def answers(rule: Rule, pack: Pack) -> Iterator[str]:
@@ -42,6 +38,9 @@ def answers(rule: Rule, pack: Pack) -> Iterator[str]:
 
 def _stay(rule: Rule, answer: _Given, pack: Pack) -> str:
     """Days; both numbers where a warning and an information card differ and the rule can show both."""
+    reason = pack.deck.cards.override_reasons.get(answer.reason_code or "")
+    if reason is not None and reason.disputes:
+        return "no days: what the card shows is left out until it changes"
     warning, info = (_days(rule, answer, indicator, pack) for indicator in ("warning", "info"))
     if warning == info:
         return _in_words(info)
@@ -60,8 +59,7 @@ def can_be(rule: Rule, indicator: str) -> bool:
 
 
 def _days(rule: Rule, answer: _Given, indicator: Literal["warning", "info"], pack: Pack) -> int | None:
-    until = snoozed_until(answer, Assessment(rule, Status.FIRED, "", indicator=indicator), pack.deck)
-    return None if until is None else (until - ANSWERED).days
+    return days_away(answer.outcome, answer.reason_code, rule, indicator, pack.deck)
 
 
 def _in_words(days: int | None) -> str:

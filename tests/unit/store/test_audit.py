@@ -139,7 +139,15 @@ def test_purge_removes_what_was_kept_long_enough_and_nothing_else(store: Store) 
     store.calls_in_minute("ehr", NOW - timedelta(hours=2))
     store.calls_in_minute("ehr", NOW)
     gone = store.purge(NOW - timedelta(days=730), NOW)
-    assert gone == {"feedback": 0, "cards_shown": 1, "token_ids": 1, "calls": 1, "audit": 0}
+    assert gone == {
+        "feedback": 0,
+        "cards_shown": 1,
+        "token_ids": 1,
+        "calls": 1,
+        "rule_days": 0,
+        "counted_cards": 0,
+        "audit": 0,
+    }
     assert store.first_use("issuer", "new", NOW) is False
     assert store.calls_in_minute("ehr", NOW) == 2
 

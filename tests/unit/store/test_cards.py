@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError
+from cds_service.fhir.versions import ResourceVersion
 from cds_service.store import Store
 from tests.unit.store.conftest import OpenStore
 
@@ -31,6 +32,7 @@ class Shown(msgspec.Struct, frozen=True):
     evidence: tuple[tuple[str, str], ...] = ((RULE, EVIDENCE), ("unexplained-weakness", "F1"))
     indicator: str = "warning"
     suggestions: Mapping[str, str] = msgspec.field(default_factory=lambda: {SUGGESTION: "ck"})
+    cited: tuple[tuple[str, str], ...] = ()
 
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # what is about its file
@@ -122,6 +124,69 @@ def test_b_25_when_evidence_was_first_shown(store: Store) -> None:
     show(store, Shown(LATER_CARD), at=NOW)
 
     assert store.memory("ehr", FHIR, "p1").first_shown(RULE, EVIDENCE) == NOW - timedelta(hours=30)
+
+
+def test_a_16_the_newest_card_with_an_evidence_and_what_it_was(store: Store) -> None:
+    show(store, Shown(indicator="critical"), at=NOW - timedelta(hours=30))
+    show(store, Shown(LATER_CARD, indicator="info"), at=NOW)
+
+    memory = store.memory("ehr", FHIR, "p1")
+    assert memory.last_shown(RULE, EVIDENCE) == (NOW, "info")
+    assert memory.last_shown(RULE, "F2") is None
+
+
+VERSION = ResourceVersion("Condition/c1", "1\nweakness")
+WRONG = frozenset({"data-wrong"})
+
+
+def is_disputed(store: Store, version: ResourceVersion = VERSION, client: str = "ehr", patient: str = "p1") -> bool:
+    disputed = store.memory(client, FHIR, patient).disputed(WRONG)
+    return disputed is not None and disputed(version)
+
+
+def test_b_51_what_a_card_cites_is_disputed_when_its_answer_calls_the_data_wrong(store: Store) -> None:
+    show(store, Shown(cited=(VERSION,)))
+    assert store.memory("ehr", FHIR, "p1").disputed(WRONG) is None
+    store.record_feedback("ehr", [overridden(NOW, code="data-wrong")], NOW)
+
+    assert is_disputed(store)
+    assert not is_disputed(store, ResourceVersion("Condition/c1", "2\nweakness"))
+    assert not is_disputed(store, ResourceVersion("Condition/c2", "1\nweakness"))
+
+
+def test_t24_it_is_disputed_for_one_patient_at_one_client(store: Store) -> None:
+    """A resource of the same name and version is another one elsewhere."""
+    show(store, Shown(cited=(VERSION,)))
+    show(store, Shown(LATER_CARD, cited=(VERSION,)), patient="p2")
+    store.record_feedback("ehr", [overridden(NOW, code="data-wrong")], NOW)
+
+    assert not is_disputed(store, patient="p2")
+    assert not is_disputed(store, client="other")
+
+
+@pytest.mark.parametrize(("later", "disputed"), [("will-monitor", False), ("data-wrong", True)])
+def test_the_newest_answer_to_the_card_decides(store: Store, later: str, disputed: bool) -> None:
+    show(store, Shown(cited=(VERSION,)))
+    store.record_feedback("ehr", [overridden(NOW - timedelta(hours=1), code="data-wrong")], NOW)
+    store.record_feedback("ehr", [overridden(NOW, code=later)], NOW)
+
+    assert is_disputed(store) is disputed
+
+
+def test_an_answer_to_another_card_does_not_take_it_back(store: Store) -> None:
+    show(store, Shown(cited=(VERSION,)), Shown(LATER_CARD, cited=(VERSION,)))
+    store.record_feedback("ehr", [overridden(NOW - timedelta(hours=1), code="data-wrong")], NOW)
+    store.record_feedback("ehr", [overridden(NOW, LATER_CARD)], NOW)
+
+    assert is_disputed(store)
+
+
+@ON_SQLITE
+def test_p_33_what_a_card_cites_is_not_in_the_files(store: Store, tmp_path: Path) -> None:
+    show(store, Shown(cited=(ResourceVersion("Condition/canary-id", "canary-version"),)))
+    store.close()
+
+    assert b"canary" not in b"".join(file.read_bytes() for file in (tmp_path / "var").iterdir())
 
 
 def test_p_22_what_became_of_a_batch_is_counted(store: Store) -> None:
