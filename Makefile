@@ -50,9 +50,9 @@ sbom: ## write sbom.json, the bill of materials of what is installed (CycloneDX)
 	$(PYTHON) -m venv .venv-supply && .venv-supply/bin/pip install --quiet cyclonedx-bom==7.5.0
 	.venv-supply/bin/cyclonedx-py requirements --output-reproducible requirements.lock -o sbom.json
 
-audit: ## look the locked versions up among known vulnerabilities (needs a registry that tells)
+audit: ## look every locked version up among known vulnerabilities; fails when its registry does not tell
 	$(PYTHON) -m venv .venv-supply && .venv-supply/bin/pip install --quiet pip-audit==2.10.1
-	.venv-supply/bin/pip-audit --disable-pip -r requirements.lock
+	.venv-supply/bin/pip-audit --strict --disable-pip -r requirements.lock
 
 lock: ## write both lock files anew (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv

@@ -68,7 +68,7 @@ def create_app(
     outbound: Outbound = OpenMode() if settings.open else ListedServers(clients)
     admission = _admission(settings, clients, outbound, store, clock)
     service = service or build_service(settings, files or read_files(settings), outbound, store, clock)
-    app = Flask("cds_service")
+    app = Flask("cds_service", static_folder=None)  # the only files are the chart page's
     app.extensions[STORE] = store
     app.extensions[SERVICE] = service
     # A redirect would lose a preflight and invite a browser elsewhere: a path answers as it is written, or 404.

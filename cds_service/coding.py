@@ -51,6 +51,9 @@ class SteroidProduct(msgspec.Struct, frozen=True, gc=False):
     systemic: bool | None = None
 
 
+NO_PREFIXES: Mapping[int, Mapping[str, frozenset[str]]] = {}
+
+
 class ValueSets:
     """Which value sets a code belongs to: by exact code, or by declared prefix for ICD-10-CM (trap 1: G35 is G35.A-D).
 
@@ -65,7 +68,7 @@ class ValueSets:
         system_aliases: Mapping[str, str],
         known_systems: Iterable[str] = (),
     ) -> None:
-        self._prefixes = {system: tuple(pairs) for system, pairs in prefixes.items()}
+        self._prefixes = {system: _by_length(pairs) for system, pairs in prefixes.items()}
         self._exact = {self._key(*coding): names for coding, names in exact.items()}
         self._aliases = dict(system_aliases)
         systems = {c.system for c in exact} | set(self._prefixes)
@@ -76,9 +79,8 @@ class ValueSets:
         system = self._aliases.get(system, system)
         key = self._key(system, code)
         found = self._exact.get(key, NO_SETS)
-        for prefix, names in self._prefixes.get(system, ()):
-            if key[1].startswith(prefix):
-                found |= names
+        for length, names_of in self._prefixes.get(system, NO_PREFIXES).items():
+            found |= names_of.get(key[1][:length], NO_SETS)
         return found
 
     def coding(self, system: str, code: str) -> Coding:
@@ -88,6 +90,15 @@ class ValueSets:
     def _key(self, system: str, code: str) -> tuple[str, str]:
         """Systems with prefixes (ICD-10-CM) are compared without dots: some charts leave them out."""
         return (system, code.replace(".", "").upper() if system in self._prefixes else code)
+
+
+def _by_length(pairs: Iterable[tuple[str, frozenset[str]]]) -> Mapping[int, Mapping[str, frozenset[str]]]:
+    """Prefixes by their length, so that a code is looked up a few times and not compared with every one of them."""
+    found: dict[int, dict[str, frozenset[str]]] = {}
+    for prefix, names in pairs:
+        same = found.setdefault(len(prefix), {})
+        same[prefix] = same.get(prefix, NO_SETS) | names
+    return found
 
 
 class Sites(Mapping[Coding, Site]):

@@ -17,6 +17,8 @@ MAX_COMMENT = 2000
 _MAX_CODE = 255
 _FURTHEST_AHEAD = timedelta(hours=24)  # P-22
 
+_CONTROL = dict.fromkeys(ord(sign) for sign in map(chr, range(32)) if sign not in "\t\n\r")
+
 # Epic sends a reason that the site made up itself in an extension of this name, without a coding.
 _EPIC_REASON = "com.epic.cdshooks.feedback.overrideReason.reasonCategory"
 
@@ -97,7 +99,7 @@ def _item(raw: msgspec.Raw, where: str, latest: datetime) -> FeedbackItem:
         accepted_suggestions=_accepted(item, where),
         reason_code=code,
         reason_system=system,
-        comment=(reason.user_comment or "")[:MAX_COMMENT] or None,
+        comment=(reason.user_comment or "")[:MAX_COMMENT].translate(_CONTROL) or None,
     )
 
 
@@ -137,9 +139,9 @@ def _coded(reason: _Reason, where: str) -> tuple[str | None, str | None]:
     code, system = coding.code or None, coding.system or None
     if code is None and (local := _epic_reason(reason.extension)) is not None:
         code, system = local, _EPIC_REASON
-    if max(len(code or ""), len(system or "")) > _MAX_CODE:
+    if not all(len(text) <= _MAX_CODE and text.isprintable() for text in (code or "", system or "")):
         raise BadRequest(
-            f"`{where}.overrideReason.reason` must have a code and system of at most {_MAX_CODE} characters."
+            f"`{where}.overrideReason.reason` must have a code and system of at most {_MAX_CODE} visible characters."
         )
     return code, system
 

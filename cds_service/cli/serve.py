@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from cds_service.settings import LOOPBACK_HOSTS, Settings
 from cds_service.store import Store
 from cds_service.trust import read_clients
 from cds_service.web.audit_log import HeadLog
+from cds_service.web.worker import OutcomeWorker
 
 THREADS = 8  # enough to wait for FHIR servers; more only lengthen the tail
 NOT_OPEN_OPTIONS = "--profile and --allow-origin belong to --open; a CDS Client's are in its entry."
@@ -65,6 +67,7 @@ def serve(options: ServeOptions) -> None:
     else:
         click.echo(f"CDS Hooks:   {settings.public_url}/cds-services (listening on {host}:{options.port})")
     click.echo("Decision support, not diagnosis. The rules are not clinically reviewed.")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold charts and tokens (T35)
     ThreadedServer(lambda: _worker_app(settings, files), f"{host}:{options.port}", options, files.again).run()
 
 
@@ -132,7 +135,7 @@ class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships n
             "certfile": options.certfile,
             "keyfile": options.keyfile,
             "forwarded_allow_ips": "",  # nothing is taken from X-Forwarded-* (T7, T32)
-            "worker_class": "gthread",
+            "worker_class": OutcomeWorker,
             "threads": THREADS,
             "keepalive": 75,
             "graceful_timeout": 10,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from cds_service.coding import Side
 from cds_service.partial_date import PartialDate
 from cds_service.record import ConditionEntry
 
@@ -13,6 +14,8 @@ CLOSED = frozenset({"inactive", "remission", "resolved"})
 NEVER = frozenset({"refuted", "entered-in-error"})
 ENCOUNTER_DIAGNOSIS_DAYS = 180
 JUST_RECORDED_HOURS = 48
+
+OlderBySide = Mapping[Side | None, Sequence[ConditionEntry]]
 
 
 def counts(entry: ConditionEntry) -> bool:
@@ -49,28 +52,30 @@ def stand_in_date(entry: ConditionEntry, as_of: datetime, *, red_flag: bool) -> 
     return entry.recorded
 
 
-def is_new(
-    entry: ConditionEntry, days: float, as_of: datetime, *, others: Iterable[ConditionEntry], red_flag: bool
-) -> bool:
-    """newC: onset within ``days``; else recorded within them, unless ``others`` show that it was there before.
+def is_new(entry: ConditionEntry, days: float, as_of: datetime, *, older: OlderBySide, red_flag: bool) -> bool:
+    """newC: onset within ``days``; else recorded within them, unless an ``older`` entry shows that it was there before.
 
-    ``others`` are the entries of the same value sets. In R01-R04 (``red_flag``) only an earlier entry that is still
-    active makes a deficit old (B-61); elsewhere any that was not refuted or entered in error does (B-01).
+    ``older``: of the entries of the same value sets, see :func:`older_by_side`.
     """
     if entry.onset is not None:
         return entry.onset.within_days(days, as_of)
     recorded = stand_in_date(entry, as_of, red_flag=red_flag)
     if recorded is None or not recorded.within_days(days, as_of):
         return False
-    return not any(_was_there_before(entry, other, days, as_of, red_flag=red_flag) for other in others)
+    return all(other is entry for other in older.get(entry.site.side, ()))
 
 
-def _was_there_before(
-    entry: ConditionEntry, other: ConditionEntry, days: float, as_of: datetime, *, red_flag: bool
-) -> bool:
-    if other is entry or other.site.side != entry.site.side:
-        return False
-    if not (is_active(other, as_of) if red_flag else counts(other)):
-        return False
-    earlier = other.onset or other.recorded
-    return earlier is not None and earlier.older_than_days(days, as_of)
+def older_by_side(entries: Iterable[ConditionEntry], days: float, as_of: datetime, *, red_flag: bool) -> OlderBySide:
+    """The entries that show that a deficit of their side is not new, found once for all that may be new.
+
+    In R01-R04 (``red_flag``) only an earlier entry that is still active makes a deficit old (B-61); elsewhere any that
+    was not refuted or entered in error does (B-01).
+    """
+    older: dict[Side | None, list[ConditionEntry]] = {}
+    for entry in entries:
+        earlier = entry.onset or entry.recorded
+        if earlier is None or not earlier.older_than_days(days, as_of):
+            continue
+        if is_active(entry, as_of) if red_flag else counts(entry):
+            older.setdefault(entry.site.side, []).append(entry)
+    return older

@@ -34,11 +34,14 @@ def basis_of(courses: Iterable[Course], last_day: date, knowledge: SteroidKnowle
 def _merged(same: Iterable[Course], gap: timedelta) -> list[Course]:
     """Join courses that overlap or are no further apart than a course bridges."""
     runs: list[list[Course]] = []
+    end = date.min
     for course in sorted(same, key=lambda course: (course.start, course.end, *_preference(course))):
-        if runs and course.start <= max(other.end for other in runs[-1]) + gap:
+        if runs and course.start <= end + gap:
             runs[-1].append(course)
+            end = max(end, course.end)
         else:
             runs.append([course])
+            end = course.end
     return [_one(run) for run in runs]
 
 

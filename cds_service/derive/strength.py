@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from cds_service.coding import Coding
 from cds_service.derive.findings import FindingKnowledge
@@ -26,14 +26,26 @@ def strength_falls(record: PatientRecord, knowledge: FindingKnowledge, as_of: da
 def _fall_in(series: list[ObservationEntry], fall: float, days: int, as_of: datetime) -> list[ObservationEntry]:
     """The newest fall that ended in the last 28 days and has not recovered since."""
     latest = series[-1].value or 0
-    for later in reversed(series):
-        if later.effective is None or not later.effective.within_days(RECENT_DAYS, as_of):
-            break
-        for earlier in series[: series.index(later)]:
-            lost = (earlier.value or 0) - (later.value or 0) >= fall and (earlier.value or 0) - latest >= fall
-            if lost and _days_between(earlier, later) <= days:
-                return [earlier, later]
-    return []
+    highest: dict[date, float] = {}  # of each day so far: days are few, however many results there are
+    ended = None
+    for place, later in enumerate(series):
+        when, value = later.effective, later.value or 0
+        if when is None:
+            continue
+        if when.within_days(RECENT_DAYS, as_of) and any(
+            high - max(value, latest) >= fall and (when.last_day - day).days <= days for day, high in highest.items()
+        ):
+            ended = place
+        highest[when.first_day] = max(value, highest.get(when.first_day, value))
+    return [] if ended is None else _first_and_last(series[: ended + 1], fall, days, latest)
+
+
+def _first_and_last(series: list[ObservationEntry], fall: float, days: int, latest: float) -> list[ObservationEntry]:
+    """The oldest result from which the last one fell, and that one."""
+    later = series[-1]
+    low = max(later.value or 0, latest)
+    first = next(o for o in series if (o.value or 0) - low >= fall and _days_between(o, later) <= days)
+    return [first, later]
 
 
 def _series(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
+from datetime import date
 
 import msgspec
 
@@ -52,19 +53,30 @@ def worsening_entries(
         if (when := entry.onset or entry.recorded) is not None and not when.is_future(index.as_of)
     ]
     dated.sort(key=lambda one: (one[0], one[1].reference))
+    said = _first_said(dated, wanted)
     for when, entry in reversed(dated):
-        earlier = [e for w, e in dated if (when.first_day - w.last_day).days >= knowledge.apart_days]
-        if earlier and may_be_later(entry) and _says_more(entry, earlier, wanted):
-            return earlier[0], entry
+        if not may_be_later(entry):
+            continue
+        known = {what for what, day in said.items() if (when.first_day - day).days >= knowledge.apart_days}
+        if known and _says_more(entry, known, wanted):
+            return next(e for w, e in dated if (when.first_day - w.last_day).days >= knowledge.apart_days), entry
     return ()
 
 
-def _says_more(entry: ConditionEntry, earlier: Sequence[ConditionEntry], wanted: frozenset[str]) -> bool:
-    known_sets = frozenset[str]().union(*(e.sets for e in earlier))
-    if (entry.sets & wanted) - known_sets:
+def _first_said(dated: Iterable[tuple[PartialDate, ConditionEntry]], wanted: frozenset[str]) -> dict[str | Site, date]:
+    """For each value set and each site the earliest day on which an entry certainly named it."""
+    first: dict[str | Site, date] = {}
+    for when, entry in dated:
+        named: tuple[str | Site, ...] = (*(entry.sets & wanted), entry.site)
+        for what in named:
+            first[what] = min(first.get(what, date.max), when.last_day)
+    return first
+
+
+def _says_more(entry: ConditionEntry, known: Container[str | Site], wanted: frozenset[str]) -> bool:
+    if any(name not in known for name in entry.sets & wanted):
         return True
-    sites = {e.site for e in earlier}
-    return entry.site != NOWHERE and NOWHERE not in sites and entry.site not in sites
+    return entry.site != NOWHERE and NOWHERE not in known and entry.site not in known
 
 
 def strength_worse(

@@ -15,10 +15,24 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL_CHARACTERS = re.compile(r"[!-\[\]-~]+")  # visible ASCII without the backslash, which parsers read differently
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)  # what resolvers take for (a part of) an IPv4 address
-_DOT_SEGMENT = re.compile(r"(\.|%2e){1,2}", re.IGNORECASE)
+# What some server, or one behind it, takes for the end of a segment, and for "." and ".." (Tomcat cuts "..;a=b").
+_SLASH = re.compile(r"/|%2f|%5c", re.IGNORECASE)
+_DOT_SEGMENT = re.compile(r"(\.|%2e){1,2}(;.*)?", re.IGNORECASE)
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: carries any IPv4 address
-# RFC 3927, RFC 4291: link-local. Then where clouds answer with credentials: AWS over IPv6, Alibaba Cloud.
-_NEVER = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32")))
+# RFC 3927, RFC 4291: link-local. Then where clouds answer with credentials: AWS and Google over IPv6, Alibaba, Azure.
+_NEVER = tuple(
+    map(
+        ip_network,
+        (
+            "169.254.0.0/16",
+            "fe80::/10",
+            "fd00:ec2::254/128",
+            "fd20:ce::254/128",
+            "100.100.100.200/32",
+            "168.63.129.16/32",
+        ),
+    )
+)
 
 
 class Place(NamedTuple):
@@ -44,7 +58,7 @@ def place_of(url: str) -> Place | None:
         return None
     if "%" in host or not _is_clear(host):
         return None
-    if any(map(_DOT_SEGMENT.fullmatch, parts.path.split("/"))):
+    if any(map(_DOT_SEGMENT.fullmatch, _SLASH.split(parts.path))):
         return None
     return Place(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
 
@@ -90,17 +104,25 @@ def open_mode_connects(host: str, address: Address) -> bool:
 def never_contacted(found: Address | Network) -> bool:
     """Whether an address is, or a network lies among, link-local or metadata addresses (P-30)."""
     if isinstance(found, IPv4Address | IPv6Address):
-        return any(found in network for network in _NEVER)
+        carried = _carried_by(found)
+        return any(found in network for network in _NEVER) or (carried is not None and never_contacted(carried))
     return any(found.version == network.version and found.subnet_of(network) for network in _NEVER)  # type: ignore[arg-type]  # the versions are the same
 
 
 def is_public(address: Address) -> bool:
     """A unicast address of the public internet; none that carries another address inside."""
-    if isinstance(address, IPv6Address) and (
-        address.ipv4_mapped or address.sixtofour or address.teredo or address in _NAT64
-    ):
+    if never_contacted(address) or _carried_by(address) is not None:
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved)
+
+
+def _carried_by(address: Address) -> IPv4Address | None:
+    """The IPv4 address inside an IPv6 address that is mapped or translated to it."""
+    if isinstance(address, IPv4Address):
+        return None
+    translated = IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+    teredo = address.teredo[1] if address.teredo else None
+    return address.ipv4_mapped or address.sixtofour or teredo or translated
 
 
 def _address_written(host: str) -> Address | None:

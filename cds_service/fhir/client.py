@@ -52,7 +52,7 @@ _OK, _SERVER_ERRORS = 200, 500
 _MAX_REDIRECTS = 3
 _PAUSES = (0.05, 0.2)  # seconds before the second and the third try
 _CHUNK = 65_536
-# A time-out tells of the server only when it had this long; else it tells of how late we asked.
+# Seconds. A time-out tells of the server only when it was given this long; else it tells of how late we asked.
 _FAIR_CHANCE = 0.2
 _RETRY_AFTER = Retry()
 
@@ -194,9 +194,8 @@ def _drain(response: requests.Response) -> None:
 
 
 def _broken(error: Exception, started: float, deadline: float) -> PassingFault:
-    now = time.monotonic()
-    if isinstance(error, Timeout) or now >= deadline:
-        return PassingFault("timeout", unhealthy=now - started >= _FAIR_CHANCE)
+    if isinstance(error, Timeout) or time.monotonic() >= deadline:
+        return PassingFault("timeout", unhealthy=deadline - started >= _FAIR_CHANCE)
     return PassingFault("connection", unhealthy=True)
 
 
@@ -206,7 +205,10 @@ def _redirected(response: requests.Response, url: str, form: str | None) -> str:
         raise _refusal(response)
     if form is not None:  # a form that is sent on, or becomes a GET, is not what was agreed to
         raise FinalFhirError(METHOD_REFUSED)
-    return urljoin(url, location)
+    try:
+        return urljoin(url, location)
+    except ValueError:  # brackets that hold no address
+        raise FinalFhirError(OTHER_SERVER) from None
 
 
 def _refusal(response: requests.Response) -> FhirReadError:
@@ -221,5 +223,5 @@ def _refusal(response: requests.Response) -> FhirReadError:
 def _seconds(retry_after: str | None) -> float:
     try:
         return _RETRY_AFTER.parse_retry_after(retry_after) if retry_after else 0.0
-    except urllib3.exceptions.InvalidHeader:
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):  # a number or a year without end
         return 0.0

@@ -61,7 +61,7 @@ class Transport(msgspec.Struct, frozen=True):
 
 def new_session(allowed: AddressPolicy) -> requests.Session:
     """No cookies, no .netrc, no proxies or CA bundles from the environment (P-11): they would mix users."""
-    session = requests.Session()
+    session = _FollowingNothing()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers.clear()
@@ -70,6 +70,13 @@ def new_session(allowed: AddressPolicy) -> requests.Session:
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+class _FollowingNothing(requests.Session):
+    """Redirects are ours to judge. Even when told not to follow one, requests reads its whole body and prepares it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None of them leads anywhere."""
 
 
 class CheckedAdapter(HTTPAdapter):

@@ -10,7 +10,16 @@ import msgspec
 
 from cds_service.errors import FhirReadError, FinalFhirError
 from cds_service.fhir.capability import Capabilities
-from cds_service.fhir.client import BAD_REQUEST, DEADLINE, GONE, NOT_FOUND, POST_REFUSED, Answer, FhirClient
+from cds_service.fhir.client import (
+    BAD_REQUEST,
+    DEADLINE,
+    GONE,
+    NOT_FOUND,
+    OTHER_SERVER,
+    POST_REFUSED,
+    Answer,
+    FhirClient,
+)
 from cds_service.fhir.outcomes import ALL_SEEN, Verdict
 from cds_service.fhir.reading.identity import id_in_url
 from cds_service.fhir.reading.pages import UNREADABLE
@@ -109,7 +118,10 @@ class FhirAccess:
         for alias in self._aliases:
             if path_or_url == alias or path_or_url.startswith((f"{alias}/", f"{alias}?")):
                 return self._base + path_or_url[len(alias) :]
-        return urljoin(f"{self._base}/", path_or_url)
+        try:
+            return urljoin(f"{self._base}/", path_or_url)
+        except ValueError:  # brackets that hold no address
+            raise FinalFhirError(OTHER_SERVER) from None
 
 
 class Strand:

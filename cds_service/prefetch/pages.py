@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from cds_service.cds_hooks.request import is_fhir_id
 from cds_service.fhir.datatypes import Element
 from cds_service.fhir.reading.identity import id_in_url, without_version
 from cds_service.fhir.reading.pages import UNREADABLE
@@ -21,7 +22,7 @@ MEDICATION = "Medication"
 _TYPE_FIRST = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
 _NEXT = b'"next"'
 _MEDICATION_REFERENCE = b'"medicationReference"'
-_ID = re.compile(r"[A-Za-z0-9.-]{1,255}")
+_QUERY = frozenset("?#")
 
 
 class _Typed(Element):
@@ -137,5 +138,6 @@ def _sort(resource: _Resource, full_url: Any, wanted: set[str], carried: set[str
     reference = resource.medication_reference.reference if resource.medication_reference else None
     if isinstance(reference, str):
         reference = without_version(reference)
-        if _ID.fullmatch(id_in_url(reference, MEDICATION) or ""):
+        # The text stands in a chart: it must not become a query of its own (T8).
+        if is_fhir_id(id_in_url(reference, MEDICATION) or "") and _QUERY.isdisjoint(reference):
             wanted.add(reference)

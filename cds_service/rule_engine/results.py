@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import islice
 from statistics import median
 from typing import NamedTuple
 
@@ -49,8 +50,9 @@ def result(criterion: Criterion) -> Ask:
             if entry.effective is not None and words(entry) and narrow(entry.effective, inquiry)
         ]
         dated.sort(key=lambda one: (one[0], one[1].reference), reverse=True)
-        readings = [r for when, entry in dated if (r := judge.reading(entry, when, inquiry)) is not None]
-        return _answer(criterion, readings, inquiry)
+        readings = (r for when, entry in dated if (r := judge.reading(entry, when, inquiry)) is not None)
+        wanted = None if criterion.any_result or criterion.results_needed > 1 else 1
+        return _answer(criterion, list(islice(readings, wanted)), inquiry)
 
     return ask
 

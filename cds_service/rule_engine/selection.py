@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 
+from cds_service.coding import Site
 from cds_service.derive.age import is_at_least
-from cds_service.derive.conditions import counts, is_confirmed, is_new
+from cds_service.derive.conditions import OlderBySide, counts, is_confirmed, is_new, older_by_side
 from cds_service.derive.findings import Finding
 from cds_service.partial_date import PartialDate
 from cds_service.record import ConditionEntry
@@ -78,17 +82,15 @@ def _new(criterion: Criterion) -> Narrow:
     sets = frozenset(criterion.condition or criterion.finding)
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
+        @functools.cache
+        def older(same: frozenset[str]) -> OlderBySide:  # B-01: of the same value sets
+            return older_by_side(inquiry.index.conditions.of(same), days, inquiry.as_of, red_flag=red_flag)
+
         return [
             entry
             for entry in entries
             if (condition := _condition(entry)) is not None
-            and is_new(
-                condition,
-                days,
-                inquiry.as_of,
-                others=inquiry.index.conditions.of(sets.intersection(condition.sets)),  # B-01: of the same set
-                red_flag=red_flag,
-            )
+            and is_new(condition, days, inquiry.as_of, older=older(sets & condition.sets), red_flag=red_flag)
         ]
 
     return narrow
@@ -160,17 +162,27 @@ def _unless_known_at_site(criterion: Criterion) -> Narrow:
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
         known = [k for k in inquiry.ask(name).entries if isinstance(k, ConditionEntry | Finding)]
-        return [e for e in entries if not any(_explains(k, e) for k in known)]
+        since = _newest_at_limb(known)
+        return [e for e in entries if not _is_explained(e, since)]
 
     return narrow
 
 
-def _explains(known: Sited, entry: Sited) -> bool:
+def _newest_at_limb(known: Iterable[Sited]) -> dict[Site, PartialDate | None]:
+    """When the newest known disease of each limb began; None where one could have begun at any time."""
+    newest: dict[Site, PartialDate | None] = {}
+    for one in filter(lambda one: sites.is_one_limb(one.site), known):
+        began, other = onset_of(one), newest.get(one.site, onset_of(one))
+        newest[one.site] = None if began is None or other is None else max(began, other)
+    return newest
+
+
+def _is_explained(entry: Sited, since: Mapping[Site, PartialDate | None]) -> bool:
     """A known disease explains a deficit of the same limb and side that is not newer than it (B-27, B-72)."""
-    if not sites.same_limb(known.site, entry.site):
+    if entry.site not in since:
         return False
-    since, began = onset_of(known), onset_of(entry)
-    return since is None or began is None or began <= since
+    newest, began = since[entry.site], onset_of(entry)
+    return newest is None or began is None or began <= newest
 
 
 def _before(criterion: Criterion) -> Narrow:
@@ -184,12 +196,13 @@ def _near(criterion: Criterion) -> Narrow:
     name, most = criterion.near or "", criterion.near_days
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
-        days = [when.first_day for e in inquiry.ask(name).entries if (when := onset_of(e)) is not None]
-        return [
-            entry
-            for entry in entries
-            if (when := onset_of(entry)) is not None and any(abs((when.first_day - day).days) <= most for day in days)
-        ]
+        days = sorted({when.first_day for e in inquiry.ask(name).entries if (when := onset_of(e)) is not None})
+
+        def is_near(day: date) -> bool:
+            after = bisect_left(days, day)
+            return any(abs((day - other).days) <= most for other in days[max(0, after - 1) : after + 1])
+
+        return [e for e in entries if (when := onset_of(e)) is not None and is_near(when.first_day)]
 
     return narrow
 

@@ -17,19 +17,29 @@ def limb_step(criterion: Criterion) -> Narrow:
     return each(lambda entry, _: (entry.site.limb or "unsited") in wanted)
 
 
-def same_limb(one: Site, other: Site) -> bool:
-    """Same limb and side (B-72); an unsited entry is in no limb."""
-    return one.limb is not None and one.side is not None and one == other
+def is_one_limb(site: Site) -> bool:
+    """Whether a site is a limb with its side; only then can two entries be at the same (B-72)."""
+    return site.limb is not None and site.side is not None
 
 
 def same_limb_step(criterion: Criterion) -> Narrow:
     name = criterion.same_limb_as or ""
-    return each(lambda entry, inquiry: any(same_limb(s, entry.site) for s in _sites(inquiry.ask(name).entries)))
+
+    def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
+        limbs = set(filter(is_one_limb, _sites(inquiry.ask(name).entries)))
+        return [entry for entry in entries if entry.site in limbs]
+
+    return narrow
 
 
 def other_limb_step(criterion: Criterion) -> Narrow:
     name = criterion.not_same_limb_as or ""
-    return each(lambda entry, inquiry: not any(same_limb(s, entry.site) for s in _sites(inquiry.ask(name).entries)))
+
+    def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
+        limbs = set(filter(is_one_limb, _sites(inquiry.ask(name).entries)))
+        return [entry for entry in entries if entry.site not in limbs]
+
+    return narrow
 
 
 def other_side_step(criterion: Criterion) -> Narrow:

@@ -15,7 +15,7 @@ from cds_service.cards.memory import Repeat
 from cds_service.cards.profiles import profile_named
 from cds_service.cards.shape import OrderCode
 from cds_service.errors import SettingsError
-from cds_service.fhir.addresses import Network, never_contacted, place_of
+from cds_service.fhir.addresses import Network, Place, never_contacted, place_of
 from cds_service.fhir.connections import Transport
 from cds_service.governance import Budget, SilentMode
 from cds_service.prefetch.access import FetchTerms
@@ -76,6 +76,11 @@ class FhirServer(_Server, frozen=True, kw_only=True):
     def url(self) -> str:
         """Its address."""
         return self.base
+
+    @property
+    def places(self) -> frozenset[Place | None]:
+        """Where it is, in all its spellings; None for one that is no URL."""
+        return frozenset(map(place_of, (self.base, *self.aliases)))
 
 
 class KeySet(_Server, frozen=True, kw_only=True):
@@ -186,6 +191,9 @@ def _problems_of(client: CdsClient) -> Iterator[str]:
     problems += _problems_of_governance(client)
     for server in client.servers:
         problems += _problems_of_server(server)
+    for one, other in itertools.combinations(client.fhir, 2):
+        if not one.places.isdisjoint(other.places):
+            problems.append(f"{other.base!r} is written twice")
     try:
         profile = profile_named(client.profile)
     except SettingsError as error:
@@ -213,9 +221,12 @@ def _problems_of_governance(client: CdsClient) -> Iterator[str]:
 
 def _problems_of_server(server: FhirServer | KeySet) -> Iterator[str]:
     place = place_of(server.url)
+    for url in (server.url, *(server.aliases if isinstance(server, FhirServer) else ())):
+        if place_of(url) is None:
+            yield f"{url!r} is not an http or https URL that is read in one way only"
     if place is None:
-        yield f"{server.url!r} is not an http or https URL that is read in one way only"
-    elif (place.scheme == "http") != server.insecure_http:
+        return
+    if (place.scheme == "http") != server.insecure_http:
         yield f"{server.url!r}: `insecure_http = true` belongs to plain http, and only there"
     if server.key and not server.certificate:
         yield f"{server.url!r}: a `key` needs its `certificate`"
@@ -240,6 +251,8 @@ def _problems_between(clients: Iterable[CdsClient]) -> Iterator[str]:
     for first, second in itertools.combinations(servers, 2):
         if _host(first.url) == _host(second.url) and _way(first) != _way(second):
             yield f"{first.url!r} and {second.url!r} are one host and must have the same `networks`"
+        if first.url == second.url and first.transport != second.transport:
+            yield f"{first.url!r} is reached in two ways: its files and its proxy must be the same everywhere"
 
 
 def _host(url: str) -> str:

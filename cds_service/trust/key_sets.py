@@ -26,6 +26,7 @@ READ_SECONDS = 1.0
 REFRESH_AFTER = 600.0  # seconds: then the set is read again, in the background
 FORGET_AFTER = 86_400.0  # a set that could not be read for a day proves nothing any more
 COOL_DOWN = 30.0  # between two reads for a kid that is not there: else anybody could make us ask without end
+_A_MOMENT = 0.05
 _OK = 200
 _CURVES = {"ES384": "P-384", "ES512": "P-521"}
 
@@ -108,8 +109,8 @@ class FetchedKeys:
             if age > REFRESH_AFTER:
                 self.refresh()
             return self.keys[kid]
-        seconds = min(READ_SECONDS, deadline - time.monotonic())
-        if seconds > 0 and self._reading.acquire(timeout=seconds):
+        left = deadline - time.monotonic()
+        if left > 0 and self._reading.acquire(timeout=min(left, self._patience())):
             try:
                 if kid not in self.keys or age >= FORGET_AFTER:
                     self._read_unless_tried(deadline - time.monotonic())
@@ -117,6 +118,10 @@ class FetchedKeys:
                 self._reading.release()
         fresh = time.monotonic() - self._read_at < FORGET_AFTER
         return self.keys.get(kid) if fresh else None
+
+    def _patience(self) -> float:
+        """How long to wait for a read that is under way: a resolver that hangs keeps it longer than it may take."""
+        return max(_A_MOMENT, self._tried_at + READ_SECONDS - time.monotonic())
 
     def refresh(self) -> None:
         """Read the set in the background, unless it was tried just now."""

@@ -51,7 +51,7 @@ def chart_blueprint(
     chart = Blueprint(
         "chart", __name__, template_folder="templates", static_folder="static", static_url_path="/chart-static"
     )
-    chart.add_url_rule("/", "front", pages.front, methods=["GET"])
+    chart.add_url_rule("/", "front", pages.front, methods=["GET"], strict_slashes=False)  # "" is no redirect (T37)
     chart.add_url_rule("/chart/<patient_id>", "opened", pages.opened, methods=["GET"])
     chart.add_url_rule("/chart/<patient_id>/hook-request", "hook_request", pages.hook_request, methods=["GET"])
     chart.add_url_rule("/chart/<patient_id>/explain/<card>", "explained", pages.explained, methods=["GET"])

@@ -12,7 +12,7 @@ from cds_service.cds_hooks.outcome import operation_outcome
 from cds_service.errors import BadRequest, RequestRefused, TooLarge, UnknownPath, WrongContentType, WrongMethod
 from cds_service.web import call_log
 
-_UNFORESEEN = "The service failed. Nothing can be concluded about this patient."
+UNFORESEEN = "The service failed. Nothing can be concluded about this patient."
 _PACKAGE = Path(__file__).parents[1]
 
 # What Flask and Werkzeug refuse by themselves, in our words.
@@ -22,6 +22,7 @@ _TEXTS: dict[int, tuple[type[RequestRefused], str]] = {
     405: (WrongMethod, "This path does not answer that method."),
     413: (TooLarge, "The body is larger than this service accepts."),
     415: (WrongContentType, "The body must be application/json."),
+    416: (BadRequest, "The file has no such range."),
 }
 
 
@@ -56,7 +57,7 @@ def refused_by_flask(error: HTTPException) -> Response:
 def unforeseen(error: Exception) -> Response:
     """500, never an empty list of cards (T23). Logged by kind and place, without the message: it may hold a value."""
     call_log.note(error=type(error).__name__, error_at=where_it_happened(error))
-    return _answer(500, RequestRefused.code, _UNFORESEEN)
+    return _answer(500, RequestRefused.code, UNFORESEEN)
 
 
 def where_it_happened(error: BaseException) -> list[str]:

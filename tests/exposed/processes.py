@@ -127,11 +127,11 @@ def wait_for(port: int) -> None:
     raise TimeoutError(f"nothing listens on {port}")
 
 
-def post(url: str, body: bytes, **headers: str) -> int:
+def post(url: str, body: bytes, *, timeout: float = 30, **headers: str) -> int:
     """The status of a POST of JSON."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=timeout) as response:
             return int(response.status)
     except urllib.error.HTTPError as refused:
         return refused.code

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.ehr import PUBLIC_URL, Ehr, write_clients
-from tests.exposed.processes import NGINX, NO_NGINX, behind_nginx, post, serving
+from tests.exposed.processes import NGINX, NO_NGINX, Running, behind_nginx, post, serving
 from tests.http.stand_in import CALL, a_call
 
 NGINX_REQUIRED = os.environ.get("ATROPHY_CDS_REQUIRE_NGINX") == "1"
@@ -29,17 +29,20 @@ def ehr() -> Ehr:
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory, ehr: Ehr) -> Iterator[str]:
+def service(tmp_path_factory: pytest.TempPathFactory, ehr: Ehr) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("service")
+    clients = write_clients(folder, ehr, "calls_per_minute = 100000")
+    environment = {"ATROPHY_CDS_CLIENTS_FILE": str(clients), "ATROPHY_CDS_PUBLIC_URL": PUBLIC_URL}
+    with serving(folder, "--behind-proxy", "--workers", "2", **environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory, service: Running) -> Iterator[str]:
     if NGINX is None:
         assert not NGINX_REQUIRED, NO_NGINX
         pytest.skip(NO_NGINX)
-    folder = tmp_path_factory.mktemp("proxy")
-    clients = write_clients(folder, ehr, "calls_per_minute = 100000")
-    environment = {"ATROPHY_CDS_CLIENTS_FILE": str(clients), "ATROPHY_CDS_PUBLIC_URL": PUBLIC_URL}
-    with (
-        serving(folder, "--behind-proxy", "--workers", "2", **environment) as running,
-        behind_nginx(folder, running.port) as url,
-    ):
+    with behind_nginx(tmp_path_factory.mktemp("proxy"), service.port) as url:
         yield url
 
 
@@ -97,6 +100,19 @@ def test_p32_200_slow_senders_keep_nobody_waiting(proxy: str, ehr: Ehr, kind: ty
         assert answered >= 10
 
 
+@pytest.mark.parametrize("kind", [a_header_byte_at_a_time, a_body_byte_at_a_time])
+def test_t16_without_the_proxy_they_keep_everybody_waiting(service: Running, ehr: Ehr, kind: type) -> None:
+    """The same service with its protection swapped out (P-35): so the test above can fail."""
+    with ExitStack() as open_ones:
+        for _ in range(SENDERS):
+            sender, pieces = open_ones.enter_context(connected(service.url)), kind()
+            for _ in range(3):
+                sender.sendall(next(pieces))
+        time.sleep(0.5)
+        with pytest.raises(TimeoutError):
+            post(service.url + CALL, BODY, timeout=2, **ehr.bearer(CALL))
+
+
 @pytest.mark.parametrize(
     "request_line",
     [
@@ -117,16 +133,25 @@ def test_t34_a_request_that_two_parsers_read_in_two_ways_is_answered_once_and_no
     assert all(status in (b"400", b"401", b"501") for status in statuses)
 
 
-def test_t13_a_body_over_the_limit_never_reaches_the_service(proxy: str) -> None:
-    """Refused by its length alone, as an OperationOutcome (C62)."""
-    answer = exchange(proxy, HEAD + b"Content-Length: 99999999\r\n\r\n")
-    assert b" 413 " in answer.split(b"\r\n")[0] or b" 400 " in answer.split(b"\r\n")[0]
-    assert b'"OperationOutcome"' in answer
+REFUSED = {
+    "a body over the limit (T13)": (HEAD + b"Content-Length: 99999999\r\n\r\n", 413),
+    "a header without end": (HEAD + b"X-Long: " + b"a" * 100_000 + b"\r\n\r\n", 400),
+    "an address without end": (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    "an unknown coding": (HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
+    "a method of its own": (b"TRACE /cds-services HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    "the page of refusals itself": (b"GET /refused-by-proxy HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+    "another version": (b"GET /cds-services HTTP/7.7\r\nHost: a\r\n\r\n", 505),
+}
 
 
-def test_headers_without_end_are_refused(proxy: str) -> None:
-    answer = exchange(proxy, HEAD + b"X-Long: " + b"a" * 100_000 + b"\r\n\r\n")
-    assert b'"OperationOutcome"' in answer
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_never_reaches_the_service_is_refused_as_an_operation_outcome(proxy: str, kind: str) -> None:
+    """C62, T13, P-20: by the proxy, with the status that the service would give."""
+    request, status = REFUSED[kind]
+    head, _, body = exchange(proxy, request).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Cache-Control: no-store" in head
+    assert json.loads(body)["resourceType"] == "OperationOutcome"
 
 
 def test_the_proxy_says_when_the_service_is_gone(tmp_path: Path) -> None:

@@ -92,8 +92,9 @@ def _odd(draw: Random) -> Any:
 
 
 def _somewhere(root: Json, draw: Random) -> tuple[Any, Any]:
-    """A member or an item, deep places as likely as shallow ones; never the whole."""
-    parent, key = root, draw.choice(sorted(root))
+    """A member or an item, mostly of the chart, deep places as likely as shallow ones; never the whole."""
+    in_chart = "prefetch" in root and draw.random() < 0.7
+    parent, key = root, "prefetch" if in_chart else draw.choice(sorted(root))
     while isinstance(parent[key], dict | list) and parent[key] and draw.random() < 0.9:
         parent = parent[key]
         key = draw.choice(sorted(parent)) if isinstance(parent, dict) else draw.randrange(len(parent))

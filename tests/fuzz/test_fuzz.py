@@ -1,4 +1,8 @@
-"""P-36, T15, T22: whatever is sent with a good token, there is no 5xx, no leak, and memory stays flat."""
+"""P-36, T15, T22: whatever is sent with a good token, there is no 5xx, no leak, and memory stays flat.
+
+Drawn by ``Random`` alone: Hypothesis itself grows by 2 kB an example, which hides what the service does, and a number
+that seeds alterations has nothing to shrink. A failure names its request; SEED and that number make it again.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,6 @@ import msgspec
 import pytest
 import structlog
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
 
 from cds_service.app import STORE, create_app
 from cds_service.cases import load_cases
@@ -106,6 +108,12 @@ def rss_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def drawn_request(number: int) -> bytes:
+    """A worked patient's call with up to four alterations; the same for the same SEED."""
+    draw = Random(f"{SEED}/{number}")
+    return altered(request_of(draw.choice(CASES), KNOWLEDGE, NOW), draw, draw.randint(0, 4))
+
+
 def test_every_rule_is_reached(fuzzed: Fuzzed) -> None:
     for case in FIRING.values():
         fuzzed.send(altered(request_of(case, KNOWLEDGE, NOW), Random(0), 0))
@@ -115,25 +123,20 @@ def test_every_rule_is_reached(fuzzed: Fuzzed) -> None:
 def test_nothing_breaks_it(fuzzed: Fuzzed, capfd: pytest.CaptureFixture[str]) -> None:
     """So many altered requests; at least 40 % of them reach the rules."""
     structlog.reset_defaults()
+    grown = []
     before = rss_mb()
-
-    @seed(SEED)
-    @settings(
-        max_examples=REQUESTS,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=st.integers(0, len(CASES) - 1), drawn=st.integers(0, 2**32), times=st.integers(0, 4))
-    def send_one(case: int, drawn: int, times: int) -> None:
-        fuzzed.send(altered(request_of(CASES[case], KNOWLEDGE, NOW), Random(drawn), times))
-
-    send_one()
+    for number in range(REQUESTS):
+        try:
+            fuzzed.send(drawn_request(number))
+        except AssertionError as error:
+            error.add_note(f"request {number} of seed {SEED}")
+            raise
+        if number % (REQUESTS // 10) == 0:
+            grown.append(round(rss_mb() - before))
     sent = sum(fuzzed.statuses.values())
-    assert sent >= REQUESTS
     assert fuzzed.statuses[200] / sent >= REACHING
     assert rss_mb() - before < MEMORY_MB
     logged = capfd.readouterr()
     assert CANARY not in logged.out + logged.err
-    sys.stderr.write(f"seed {SEED}: {dict(fuzzed.statuses)}, memory +{rss_mb() - before:.0f} MB\n")
+    said = f"{dict(fuzzed.statuses)}, {len(fuzzed.fired)} rules fired, memory by tenths in MB: {grown}"
+    sys.stderr.write(f"seed {SEED}: {said}\n")

@@ -104,6 +104,8 @@ MALFORMED = [
     ("feedback[1].overrideReason.userComment", an_item(overrideReason={"userComment": 7})),
     ("feedback[1].overrideReason.reason.code", an_item(overrideReason={"reason": {"code": 7}})),
     ("feedback[1].overrideReason.reason", an_item(overrideReason={"reason": {"code": "x" * 256}})),
+    ("feedback[1].overrideReason.reason", an_item(overrideReason={"reason": {"code": "x\0"}})),  # PostgreSQL keeps none
+    ("feedback[1].overrideReason.reason", an_item(overrideReason={"reason": {"code": "x", "system": "\x1b[2J"}})),
 ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from cds_service.app import create_app
@@ -34,6 +35,19 @@ def test_t37_there_is_no_launch_and_no_redirect(client: FlaskClient, path: str) 
     response = client.get(path)
     assert response.status_code == 404
     assert "Location" not in response.headers
+
+
+def test_t37_an_address_without_a_path_is_not_redirected(app: Flask) -> None:
+    """``GET http://evil.example HTTP/1.1``: what a proxy would be sent."""
+    response = FlaskClient(app).get("/", base_url="http://localhost", environ_overrides={"PATH_INFO": ""})
+    assert response.status_code == 200
+    assert "Location" not in response.headers
+
+
+def test_a_range_that_a_file_has_not_is_no_failure(client: FlaskClient) -> None:
+    """C62: 416, not 500."""
+    response = client.get("/chart-static/chart.js", headers={"Range": "bytes=99999999-"})
+    assert response.status_code == 416
 
 
 def test_t25_the_hash_of_the_rules_is_in_every_answer_and_any_other_is_refused(

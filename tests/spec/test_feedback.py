@@ -54,6 +54,11 @@ def test_c66_the_sandbox_leaves_out_display_and_system() -> None:
     assert (item.reason_code, item.reason_system, item.comment) == ("will-monitor", None, None)
 
 
+def test_t20_a_comment_keeps_its_lines_and_no_other_control_characters() -> None:
+    """PostgreSQL would keep none with a NUL, and the whole batch would be lost with it."""
+    assert parsed(an_item(overrideReason={"userComment": "seen\nby\tme\0\x1b[2J"})).comment == "seen\nby\tme[2J"
+
+
 def test_c66_a_comment_alone() -> None:
     assert parsed(an_item(overrideReason={"userComment": "seen"})).comment == "seen"
 

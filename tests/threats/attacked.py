@@ -40,6 +40,12 @@ def weakness(**changes: Any) -> Json:
     return condition | changes
 
 
+def named(text: str) -> Json:
+    """A chart with a condition of that name."""
+    coding = {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "M62.50", "display": text}
+    return prefetch(weakness(code={"coding": [coding]}))
+
+
 def prefetch(*conditions: Json, **values: Any) -> Json:
     """A whole chart with these conditions."""
     names = [name for name in RESOURCES if name not in ("patient", "conditions")]
@@ -99,6 +105,10 @@ class Attacked:
         sent = {key: value for key, value in made.items() if value is not ...}
         headers = self.ehr.bearer(CALL) if headers is None else headers
         return self.client.post(CALL, json=sent, headers=headers)
+
+    def send(self, body: bytes) -> TestResponse:
+        """Bytes in place of a patient-view, with a good token."""
+        return self.client.post(CALL, data=body, headers={**self.ehr.bearer(CALL), "Content-Type": "application/json"})
 
     def fetching(self, server: FhirServer, **body: Any) -> TestResponse:
         """The same without prefetch, with a token for a server."""

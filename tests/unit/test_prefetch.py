@@ -745,6 +745,26 @@ class TestReferencedMedications:
         assert ids_in(payload) == ["m1", "d1"]
         assert server.seen[0].headers["Authorization"] == "Bearer canary-token"
 
+    @pytest.mark.parametrize(
+        "reference",
+        [
+            "Observation?patient=p2&x=/Medication/d1",
+            "#/Medication/d1",
+            "Medication/..",
+            "Medication/d1?_count=9",
+            "https://[::1/Medication/d1",
+            "?Medication/d1",
+        ],
+    )
+    def test_t8_a_reference_that_is_none_asks_for_nothing(
+        self, client: FhirClient, server: FhirServer, reference: str
+    ) -> None:
+        """The text stands in a chart: it must not become a query of its own."""
+        came = all_null(medicationRequests=bundle(self.request(reference)))
+        completed(client, a_request(server, came))
+
+        assert server.seen == []
+
     @pytest.mark.parametrize("reference", ["Medication/d1/_history/2", "BASE/Medication/d1"])
     def test_whatever_the_form_of_the_reference(self, client: FhirClient, server: FhirServer, reference: str) -> None:
         came = all_null(medicationRequests=bundle(self.request(reference.replace("BASE", server.base))))

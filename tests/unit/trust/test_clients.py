@@ -35,6 +35,9 @@ networks = ["10.20.0.0/16"]
 ANOTHER = '\n[[client]]\nid = "other"\nissuer = "https://other.example"\nkeys_file = "k"\n'
 
 
+SAME_BASE = '[[client.fhir]]\nbase = "https://fhir.ehr.example/r4"\nnetworks = ["10.20.0.0/16"]\n'
+
+
 def written(folder: Path, text: str) -> Path:
     path = folder / "clients.toml"
     path.write_text(text)
@@ -103,6 +106,7 @@ def test_one_issuer_may_serve_several_tenants(tmp_path: Path) -> None:
         ('networks = ["10.20.0.0/16"]', 'networks = ["fe80::/64"]', "never contacted"),
         ("https://fhir.ehr.example/r4", "https://u@fhir.ehr.example/r4", "read in one way only"),
         ("https://fhir.ehr.example/r4", "https://0x7f.1/r4", "read in one way only"),
+        ('"https://fhir.ehr.example:443/r4"', '"fhir.ehr.example"', "read in one way only"),
         ("https://fhir.ehr.example/r4", "https://ehr.example/r4", "one host and must have the same"),
         ("[[client.fhir]]", "[[client.fhir", "clients.toml"),
     ],
@@ -123,6 +127,9 @@ def test_an_oddity_stops_the_start(tmp_path: Path, old: str, new: str, problem: 
         ('[[client]]\nid = "a"\nissuer = "x"\nkeys_file = "k"\nanonymous_fhir = true\n', "anonymous_fhir"),
         (WHOLE + ANOTHER.replace('"other"', '"ehr"'), "two clients have the id"),
         (WHOLE + ANOTHER.replace("https://other.example", "https://ehr.example/cds"), "different `tenants`"),
+        (WHOLE + SAME_BASE, "twice"),
+        (WHOLE + ANOTHER + '[[client.key_sets]]\nurl = "https://ehr.example/jwks.json"\n', "in two ways"),
+        (WHOLE + ANOTHER + SAME_BASE + 'ca_bundle = "ca.pem"\n', "in two ways"),
     ],
 )
 def test_a_contradiction_stops_the_start(tmp_path: Path, text: str, problem: str) -> None:

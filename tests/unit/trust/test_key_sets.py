@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,23 @@ def test_a_slow_server_costs_no_more_than_is_left(
     started = time.monotonic()
     assert not finds(sets, client, ehr.jku, seconds=0.2)
     assert time.monotonic() - started < 1.5
+
+
+def test_t16_a_read_that_hangs_is_waited_for_no_longer_than_a_read_may_take(
+    sets: KeySets, client: CdsClient, ehr: Ehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resolver has no time-out of ours: whoever names a new kid meanwhile must not hold a thread each."""
+    hangs = threading.Event()
+    monkeypatch.setattr(module.FetchedKeys, "_body", lambda *_: hangs.wait(20) and b"{}")
+    monkeypatch.setattr(module, "READ_SECONDS", 0.2)
+    first = threading.Thread(target=finds, args=(sets, client, ehr.jku))
+    first.start()
+    time.sleep(0.5)
+    started = time.monotonic()
+    assert not any(finds(sets, client, ehr.jku) for _ in range(20))
+    assert time.monotonic() - started < 3  # 20 times 0.2 s would be 4 s
+    hangs.set()
+    first.join()
 
 
 @pytest.mark.parametrize("status", [201, 301, 302, 401, 404, 500])

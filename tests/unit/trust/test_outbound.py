@@ -17,6 +17,17 @@ EHR = CdsClient(
 )
 OTHER = CdsClient(id="other", fhir=(FhirServer(base="https://fhir.other.example/r4"),))
 SERVERS = ListedServers((EHR, OTHER))
+METADATA = (
+    "169.254.169.254",
+    "fe80::1",
+    "fd00:ec2::254",
+    "fd20:ce::254",
+    "100.100.100.200",
+    "168.63.129.16",
+    "::ffff:169.254.169.254",  # the same, carried in IPv6 addresses
+    "64:ff9b::a9fe:a9fe",
+    "2002:a9fe:a9fe::1",
+)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +100,8 @@ def test_t2_a_name_is_believed_only_at_its_addresses(host: str, address: str, co
 def test_metadata_addresses_are_never_contacted_even_when_a_wide_network_holds_them() -> None:
     wide = CdsClient(id="wide", fhir=(FhirServer(base=BASE, networks=("0.0.0.0/0", "::/0")),))
     servers = ListedServers((wide,))
-    for address in ("169.254.169.254", "fe80::1", "fd00:ec2::254", "100.100.100.200"):
-        assert not servers.connects("fhir.ehr.example", ip_address(address))
+    for address in METADATA:
+        assert not servers.connects("fhir.ehr.example", ip_address(address)), address
     assert servers.connects("fhir.ehr.example", ip_address("10.0.0.1"))
 
 

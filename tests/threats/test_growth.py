@@ -1,0 +1,84 @@
+"""T15, T18, P-13: a chart of many alike entries costs time in proportion to its size, whatever rule asks about them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from cds_service.app import STORE, create_app
+from cds_service.cases import load_cases
+from cds_service.rule_engine.loader import load_knowledge
+from cds_service.settings import Settings
+from tests.fuzz.altered import request_of
+from tests.http.stand_in import CALL
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+RULES = Settings().rules_dir
+KNOWLEDGE = load_knowledge(RULES, NOW.date())
+CASES = {case.id: case for _, case in load_cases(RULES)}
+# A worked patient whose entries some question compares with each other, and which of them are many.
+MANY = {
+    "R20-P1": "conditions",  # new unless another entry is older
+    "R25-N3": "conditions",  # worse than an earlier entry
+    "R20-X2": "conditions",  # at the same limb as another
+    "R11-E47": "conditions",  # explained by a known disease of that limb
+    "R05-E17": "observations",  # against the patient's own median
+    "R13-Ca-high-adjusted": "observations",  # adjusted by another result
+    "R02-fall-recovered": "observations",  # fallen from an earlier value
+    "R12-N3": "medicationStatements",  # joined to courses of steroids
+    "R11-P4": "medicationRequests",
+    "R25-E54": "orders",
+    "R07-E33": "encounters",
+    "R08-E24": "appointments",
+}
+FEW, LOTS = 1_500, 6_000
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[FlaskClient]:
+    app = create_app(Settings(open=True, database_url="sqlite://"), clock=lambda: NOW)
+    yield app.test_client()
+    app.extensions[STORE].close()
+
+
+def with_many(request: dict[str, Any], source: str, number: int) -> bytes:
+    """The request with its entries of one source repeated under new ids."""
+    entries = request["prefetch"][source]["entry"]
+    repeated = [copy.deepcopy(entries[place % len(entries)]) for place in range(number)]
+    for place, entry in enumerate(repeated):
+        entry["resource"]["id"] = f"many-{place}"
+    bundle = {**request["prefetch"][source], "entry": repeated}
+    return json.dumps({**request, "prefetch": {**request["prefetch"], source: bundle}}).encode()
+
+
+@pytest.mark.parametrize("case", MANY)
+def test_four_times_as_many_entries_take_far_less_than_sixteen_times_as_long(client: FlaskClient, case: str) -> None:
+    request = request_of(CASES[case], KNOWLEDGE, NOW)
+
+    def seconds(number: int) -> float:
+        body = with_many(request, MANY[case], number)
+        started = time.process_time()
+        answer = client.post(CALL, data=body, content_type="application/json", base_url="http://localhost")
+        assert answer.status_code == 200
+        return time.process_time() - started
+
+    seconds(10)
+    assert seconds(LOTS) < 8 * seconds(FEW) + 0.05
+
+
+def test_a_code_list_without_end_takes_time_in_proportion(client: FlaskClient) -> None:
+    """Each of them is looked up among the prefixes of ICD-10-CM."""
+    request = request_of(CASES["R20-P1"], KNOWLEDGE, NOW)
+    system = "http://hl7.org/fhir/sid/icd-10-cm"
+    codings = [{"system": system, "code": f"Z99.{number}"} for number in range(40_000)]
+    request["prefetch"]["conditions"]["entry"][0]["resource"]["code"] = {"coding": codings}
+    started = time.process_time()
+    assert client.post(CALL, json=request, base_url="http://localhost").status_code == 200
+    assert time.process_time() - started < 1.0
