@@ -17,9 +17,14 @@ def trends_for(criterion: Criterion, inquiry: Inquiry) -> tuple[WeightTrend, ...
     facts = inquiry.facts
     if criterion.at is None:
         return (facts.weight,)
-    onsets = [onset for entry in inquiry.ask(criterion.at).entries if (onset := onset_of(entry)) is not None]
-    days = sorted({onset.latest for onset in onsets}, reverse=True)
-    return tuple(weight_trend(RecordIndex(facts.record, day), facts.weight_knowledge, facts.units) for day in days)
+    onsets = sorted(
+        onset.latest for entry in inquiry.ask(criterion.at).entries if (onset := onset_of(entry)) is not None
+    )
+    ends = {end.date(): end for end in onsets}  # a chart has few days, and may have many entries of one
+    return tuple(
+        weight_trend(RecordIndex(facts.record, end), facts.weight_knowledge, facts.units)
+        for end in reversed(ends.values())
+    )
 
 
 def weight_loss(criterion: Criterion) -> Ask:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from cds_service.coding import Site
 from cds_service.derive.age import is_at_least
@@ -212,23 +212,28 @@ def _recorded_after(criterion: Criterion) -> Narrow:
     name, known, least = criterion.recorded_after or "", criterion.same_finding_as, criterion.recorded_days_after
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
-        starts = [onset for other in inquiry.ask(name).entries if (onset := onset_of(other)) is not None]
-        earlier = [other for other in inquiry.ask(known).entries if isinstance(other, Finding)] if known else []
+        starts = sorted(when.last_day for e in inquiry.ask(name).entries if (when := onset_of(e)) is not None)
+        began = _first_by_finding(inquiry.ask(known).entries if known else ())
 
         def keep(entry: Sited) -> bool:
             if entry.recorded is None:
                 return False
-            again = [other for other in earlier if isinstance(entry, Finding) and other.key == entry.key]
-            began = min((onset for other in again if (onset := onset_of(other)) is not None), default=None)
-            return any(
-                (entry.recorded.first_day - start.last_day).days >= least
-                and (began is None or began.first_day <= start.last_day)
-                for start in starts
-            )
+            before = bisect_right(starts, entry.recorded.first_day - timedelta(days=least))
+            first = began.get(entry.key) if isinstance(entry, Finding) else None
+            return before > 0 and (first is None or first <= starts[before - 1])
 
         return [entry for entry in entries if keep(entry)]
 
     return narrow
+
+
+def _first_by_finding(entries: Iterable[object]) -> dict[str, date]:
+    """The first day on which each finding was there, of those that are dated."""
+    first: dict[str, date] = {}
+    for entry in entries:
+        if isinstance(entry, Finding) and (when := onset_of(entry)) is not None:
+            first[entry.key] = min(when.first_day, first.get(entry.key, when.first_day))
+    return first
 
 
 def _same_finding(criterion: Criterion) -> Narrow:
