@@ -146,7 +146,7 @@ class OrderDesk:
         written = offered.order.written
         if written.group == "referral" and entry.is_open:
             return written.open_order_days is None or self._within(entry.date, written.open_order_days)
-        if entry.date is None or (offered.onset is not None and entry.date.last_day < offered.onset.first_day):
+        if entry.date is None or (offered.onset is not None and entry.date.is_before(offered.onset)):
             return False
         return (entry.coming and entry.date.is_future(self._as_of)) or self._within(entry.date, days)
 

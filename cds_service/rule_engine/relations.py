@@ -40,7 +40,7 @@ def in_time(criterion: Criterion) -> InTime:
 def not_before(dated: PartialDate, criterion: Criterion, inquiry: Inquiry) -> bool:
     """Not earlier than the newest entry of the criterion ``since``; where that is undated as the criterion says."""
     began = newest_onset(inquiry.ask(criterion.since or "").entries)
-    return criterion.undated_since_counts if began is None else dated.last_day >= began.first_day
+    return criterion.undated_since_counts if began is None else not dated.is_before(began)
 
 
 def just_before(dated: PartialDate, criterion: Criterion, inquiry: Inquiry) -> bool:
