@@ -14,7 +14,7 @@ from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.inquiry import Inquiry, newest_onset, onset_of
 from cds_service.rule_engine.model import Status
 from cds_service.rule_engine.narrowing import Narrow, Sited, each
-from cds_service.rule_engine.relations import just_before
+from cds_service.rule_engine.relations import just_before, not_before
 
 
 def status_filter(criterion: Criterion) -> Callable[[ConditionEntry], bool]:
@@ -39,6 +39,7 @@ def narrowings(criterion: Criterion) -> tuple[Narrow, ...]:
         (criterion.same_limb_as, sites.same_limb_step),
         (criterion.not_same_limb_as, sites.other_limb_step),
         (criterion.not_same_side_as, sites.other_side_step),
+        (criterion.since, _since),
         (criterion.before, _before),
         (criterion.near, _near),
         (criterion.recorded_after, _recorded_after),
@@ -171,6 +172,15 @@ def _explains(known: Sited, entry: Sited) -> bool:
         return False
     since, began = onset_of(known), onset_of(entry)
     return since is None or began is None or began <= since
+
+
+def _since(criterion: Criterion) -> Narrow:
+    """Began, or was recorded, not before the newest entry of the other criterion: of this stay, or after that sign."""
+    return each(
+        lambda entry, inquiry: any(
+            dated is not None and not_before(dated, criterion, inquiry) for dated in (entry.onset, entry.recorded)
+        )
+    )
 
 
 def _before(criterion: Criterion) -> Narrow:
