@@ -70,7 +70,11 @@ KEPT_OUT = [
     ("R13-N2", "cushing", "E24.2 41299009"),
     ("R20-N1", "alcohol", "F10.11 F10.21"),
     ("trap 7: inhaled", "long-term-steroid-use", "Z79.51 161648003 710818004"),
-    ("R01: no weakness", "stroke-motor-sequelae", "I69.320 I69.391 I69.392 I69.30 I69.398 195239002 195243003 426033005"),
+    (
+        "R01: no weakness",
+        "stroke-motor-sequelae",
+        "I69.320 I69.391 I69.392 I69.30 I69.398 195239002 195243003 426033005",
+    ),
     ("R21-N1", "burns", "T31.0 T31.10"),
     ("A-76: bruises, sprains, inner organs", "injury", "S80.00XA S93.401A S27.0XXA S37.009A"),
     ("trap 11", "charcot-marie-tooth", "359554008"),
