@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from cds_service.derive.index import RecordIndex
-from cds_service.derive.weight import BodyMass, WeightTrend, weight_trend
-from cds_service.record import BIRTH_DATE
+from cds_service.derive.weight import DIGITS, BodyMass, Weighed, WeightTrend, weight_trend
+from cds_service.record import BIRTH_DATE, ObservationEntry
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import FALSE
 from cds_service.rule_engine.inquiry import Inquiry, newest_onset, result_fact
@@ -35,9 +37,22 @@ def weight_loss(criterion: Criterion) -> Ask:
         enough = (above is None or loss > above) and (at_least is None or loss >= at_least)
         if not enough or (criterion.two_low_weights and trend.second_low is None):
             return inquiry.verdict((), ("observations",))
-        return Verdict(True, _loss_facts(trend), (latest.entry,))
+        return Verdict(True, _loss_facts(trend), (_first_low(trend, criterion),))
 
     return ask
+
+
+def _first_low(trend: WeightTrend, criterion: Criterion) -> ObservationEntry:
+    """The weight at which the present loss began to count: its onset (A-15)."""
+    above, at_least = criterion.weight_loss_above, criterion.weight_loss_at_least
+    reference, kg = trend.reference, trend.reference_kg or 1
+
+    def is_low(one: Weighed) -> bool:
+        loss = round((kg - one.kg) / kg * 100, DIGITS)
+        after = reference is None or one.when > reference.when
+        return after and (above is None or loss > above) and (at_least is None or loss >= at_least)
+
+    return tuple(takewhile(is_low, reversed(trend.weights)))[-1].entry
 
 
 def _loss_facts(trend: WeightTrend) -> tuple[Fact, ...]:
@@ -65,11 +80,12 @@ def bmi(criterion: Criterion) -> Ask:
         trend = trend_for(criterion, inquiry)
         found, if_grown = trend.bmi, trend.bmi_if_grown
         if found is not None and holds(found):
+            onset = tuple(takewhile(holds, reversed(trend.bmis)))[-1].entries[:1]  # A-15: since when it holds
             first = found.entries[0]
             if len(found.entries) == 1:
-                return Verdict(True, (result_fact(first, "kg/m2", found.value, words),), found.entries)
+                return Verdict(True, (result_fact(first, "kg/m2", found.value, words),), onset)
             said = f"body mass index {found.value:.1f} kg/m2, {words}"
-            return Verdict(True, (result_fact(first, "kg", trend.weights[-1].kg, said),), found.entries)
+            return Verdict(True, (result_fact(first, "kg", trend.weights[-1].kg, said),), onset)
         seen = inquiry.verdict((), ("observations",))
         if if_grown is not None and holds(if_grown):
             return Verdict(None, missing=(BIRTH_DATE, *seen.missing))
