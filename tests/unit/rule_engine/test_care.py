@@ -29,7 +29,7 @@ def plan(kind: str, ago: float, status: str = "active") -> ActivityEntry:
 
 
 def stay(
-    start: float, end: float | None, *, status: str = "finished", setting: str = "IMP", **more: object
+    start: float | None, end: float | None, *, status: str = "finished", setting: str = "IMP", **more: object
 ) -> VisitEntry:
     return VisitEntry(f"Encounter/{start}", "Encounter", status, setting=setting, start=on(start), end=on(end), **more)
 
@@ -126,3 +126,14 @@ def test_b83_since_is_exact_between_instants_and_by_day_between_dates(began: str
     others = {"weak": Criterion(says="weak", condition=("weakness",))}
     facts = facts_of(condition("weakness", onset=began), order("brain-imaging", ordered))
     assert ask(facts, others=others, done=("brain-imaging",), since="weak").value is holds
+
+
+@pytest.mark.parametrize(
+    ("began", "days", "holds"), [(2, 2, True), (3, 2, False), (300, None, True), (None, None, True), (None, 2, False)]
+)
+def test_a_stay_that_is_open_now_and_when_it_may_have_begun(began: float | None, days: int | None, holds: bool) -> None:
+    """R01: an emergency visit that is open for longer than two days was left open."""
+    facts = facts_of(stay(began, None, status="in-progress", setting="EMER"))
+    assert ask(facts, setting=("EMER",), open_now=True, within_days=days).value is holds
+    ended = facts_of(stay(began, 0, status="in-progress", setting="EMER"), stay(began, None, setting="EMER"))
+    assert ask(ended, setting=("EMER",), open_now=True, within_days=days).value is False
