@@ -80,7 +80,7 @@ def bmi(criterion: Criterion) -> Ask:
         trend = trend_for(criterion, inquiry)
         found, if_grown = trend.bmi, trend.bmi_if_grown
         if found is not None and holds(found):
-            onset = tuple(takewhile(holds, reversed(trend.bmis)))[-1].entries[:1]  # since when it holds
+            onset = tuple(takewhile(holds, reversed(trend.bmis)))[-1].entries[:1]  # since when it holds
             first = found.entries[0]
             if len(found.entries) == 1:
                 return Verdict(True, (result_fact(first, "kg/m2", found.value, words),), onset)
