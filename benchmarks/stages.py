@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from benchmarks.payload import for_patient
 from cds_service.app import utc_now
 from cds_service.cards.compose import CardContext, compose
+from cds_service.cards.disputed import without_disputed
 from cds_service.cds_hooks.request import parse_hook_request
 from cds_service.cds_hooks.response import encode
 from cds_service.cli.serve import calm_the_collector
@@ -93,9 +94,9 @@ class Walk:
         payloads = lap(complete, request, as_of=as_of, deadline=deadline, **where)
         vocabulary = self._knowledge.vocabulary
         record = lap(read_record, payloads, request.patient_id, vocabulary=vocabulary, as_of=as_of)
-        facts = lap(gather_facts, record, self._knowledge, as_of)
-        evaluation = lap(evaluate, self._knowledge.rules, facts)
         memory = self._store.memory(self._client.id, request.fhir_server or "", request.patient_id)
+        facts = lap(lambda: gather_facts(without_disputed(record, memory, self._deck), self._knowledge, as_of))
+        evaluation = lap(evaluate, self._knowledge.rules, facts)
         composed = lap(compose, evaluation, self._deck, memory, CardContext(request.patient_id))
         assert composed.cards, "the benchmark's patient must get a card"
         lap(self._store.note_shown, self._client.id, memory.patient, composed.shown, as_of)

@@ -6,17 +6,21 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from cds_service.errors import RuleFileError
+from cds_service.rule_engine.code_tables import PRODUCT_COLUMNS
+from cds_service.rule_engine.loader import order_keys
 from cds_service.rule_engine.model import Assessment, Evaluation, Status
-from cds_service.rule_engine.written import convert, line_of, read_toml
+from cds_service.rule_engine.written import convert, line_of, read_csv, read_toml
 
 _OFFSET = re.compile(r"T(?:([+-])(\d+)([dhm]))?")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 NOT_FIRED = "none"
+Place = Literal["left arm", "right arm", "left hand", "right hand", "left leg", "right leg", "left foot", "right foot"]
+Places = Place | Literal["both arms", "both hands", "both legs"]
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,14 +39,14 @@ class CaseCondition(_Row, frozen=True, kw_only=True):
     status: str | None = "active"
     verification: str | None = "confirmed"
     category: str | None = None
-    site: str | None = None
+    site: Places | None = None
 
 
 class CaseMedication(_Row, frozen=True, kw_only=True):
-    """A steroid or another drug. ``kind`` is statement, request, dispense or administration."""
+    """A steroid, or with its RxNorm ``code`` another drug."""
 
     drug: str
-    kind: str = "statement"
+    kind: Literal["statement", "request", "dispense", "administration"] = "statement"
     code: str | None = None
     text_only: bool = False
     dose: float | None = None
@@ -73,19 +77,16 @@ class CaseResult(_Row, frozen=True, kw_only=True):
     specimen: str | None = None
     code: str | None = None
     high: float | None = None
-    site: str | None = None
+    site: Place | None = None
 
 
 class CaseActivity(_Row, frozen=True, kw_only=True):
-    """Something done, ordered or planned. ``kind`` is procedure, report, order or plan.
-
-    A plan may say ``text`` in words in place of ``what``.
-    """
+    """Something done, ordered or planned. A plan may say ``text`` in words in place of ``what``."""
 
     what: str | None = None
     on: str
     text: str | None = None
-    kind: str = "procedure"
+    kind: Literal["procedure", "report", "order", "plan"] = "procedure"
     status: str | None = None
     reason: str | None = None
 
@@ -95,7 +96,7 @@ class CaseVisit(_Row, frozen=True, kw_only=True):
 
     on: str
     specialty: str | None = None
-    kind: str = "encounter"
+    kind: Literal["encounter", "appointment"] = "encounter"
     setting: str = "AMB"
     until: str | None = None
     status: str | None = None
@@ -107,6 +108,14 @@ class CaseRelative(_Row, frozen=True, kw_only=True):
     code: str
     name: str
     relation: str
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """What a case may name: value sets, orders, steroids."""
+
+    sets: frozenset[str]
+    orders: frozenset[str]
+    drugs: frozenset[str]
 
 
 class Case(_Row, frozen=True, kw_only=True):
@@ -155,6 +164,7 @@ def moment(text: str, as_of: datetime) -> str:
 def load_cases(folder: Path) -> tuple[tuple[str, Case], ...]:
     """Rule id and case, of every ``cases.toml``. Raises RuleFileError with the place of what is wrong."""
     found: list[tuple[str, Case]] = []
+    known = _named_in(folder)
     for path in sorted(folder.glob("*/cases.toml")):
         written = read_toml(path).get("case")
         if not isinstance(written, list) or not written:
@@ -163,8 +173,31 @@ def load_cases(folder: Path) -> tuple[tuple[str, Case], ...]:
             case = convert(path, one, Case, str(one.get("id", "[[case]]")))
             if any(case.id == other.id for _, other in found):
                 raise RuleFileError(path, line_of(path, case.id), f"case {case.id!r} stands twice")
+            _refuse_unknown_names(path, case, known)
             found.append((path.parent.name, case))
     return tuple(found)
+
+
+def _named_in(folder: Path) -> _Named:
+    orders = order_keys(folder / "orders.toml")
+    sets = {path.stem for path in (folder / "value_sets").glob("*.csv")} | {f"order:{key}" for key in orders}
+    drugs = {row["ingredient"] for _, row in read_csv(folder / "steroid_products.csv", PRODUCT_COLUMNS)}
+    return _Named(frozenset(sets), orders, frozenset(drugs))
+
+
+def _refuse_unknown_names(path: Path, case: Case, known: _Named) -> None:
+    """A name that nothing bears would make no resource, or a wish that always holds."""
+    sets = (*(r.what for r in case.results), *(a.what for a in case.activities), *(v.specialty for v in case.visits))
+    orders = (*case.offers, *case.does_not_offer, *case.preselects, *case.does_not_preselect)
+    drugs = (m.drug for m in case.medications if m.code is None and not m.text_only)
+    for kind, names, allowed in (
+        ("value set", sets, known.sets),
+        ("order", orders, known.orders),
+        ("steroid", drugs, known.drugs),
+    ):
+        for name in names:
+            if name is not None and name not in allowed:
+                raise RuleFileError(path, line_of(path, case.id, name), f"no {kind} is called {name!r}")
 
 
 def differences(case: Case, evaluation: Evaluation) -> Iterator[str]:

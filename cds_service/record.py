@@ -60,13 +60,17 @@ class SetAside(msgspec.Struct, frozen=True, gc=False):
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):
-    """Where one kind of resource came from and whether all of it was seen."""
+    """Where one kind of resource came from and whether all of it was seen.
+
+    ``harmless_outcomes``: how many OperationOutcomes came along that hold nothing back (P-02).
+    """
 
     name: SourceName
     origin: Literal["prefetch", "fetch", "none"]
     state: SourceState
     set_aside: tuple[SetAside, ...] = ()
     cause: str | None = None
+    harmless_outcomes: int = 0
 
 
 class ConditionEntry(msgspec.Struct, frozen=True, gc=False):
@@ -218,7 +222,10 @@ class VisitEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class PatientRecord(msgspec.Struct, frozen=True):
-    """Everything the rules may ask about one patient."""
+    """Everything the rules may ask about one patient.
+
+    ``metas``: by reference the ``meta`` of what was read, as it was written (``fhir/versions`` reads it).
+    """
 
     patient_id: str
     birth_date: PartialDate | None = None
@@ -231,6 +238,7 @@ class PatientRecord(msgspec.Struct, frozen=True):
     activities: tuple[ActivityEntry, ...] = ()
     visits: tuple[VisitEntry, ...] = ()
     sources: Mapping[SourceName, Source] = {}
+    metas: Mapping[str, msgspec.Raw] = {}
 
     def state(self, name: SourceName) -> SourceState:
         """How much of a source was seen; a source that nobody asked for is not-needed."""

@@ -1,14 +1,13 @@
 """The walk of one call, top to bottom. Read this first.
 
-A CDS Client's request comes in (``web/hooks``); what it did not send is fetched (``prefetch``); everything is read into
-one record (``fhir/reader``), derived from (``derive``), asked about (``rule_engine``), answered with at most three
-cards (``cards``) and noted (``store``).
+A CDS Client's request comes in (``web/hooks``); what it did not send is fetched (``prefetch``) and everything is read
+into one record (``record_reader``, ``fhir/reader``), derived from (``derive``), asked about (``rule_engine``), answered
+with at most three cards (``cards``) and noted (``store``).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -16,27 +15,36 @@ from typing import Any
 import msgspec
 
 from cds_service.cards import evaluation_extension
-from cds_service.cards.compose import CardContext, Composed, compose, could_not_be_done
+from cds_service.cards.compose import BUDGET, CardContext, Composed, compose, could_not_be_done
+from cds_service.cards.disputed import called_wrong, without_disputed
+from cds_service.cards.explaining import Explainer
+from cds_service.cards.explanation import CardExplanation
 from cds_service.cards.knowledge import CardDeck, load_deck
+from cds_service.cards.links import CardLinks, allowed_links
 from cds_service.cards.memory import NO_MEMORY, Memory
 from cds_service.cards.profiles import profile_named
 from cds_service.cards.shape import deck_for
 from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
-from cds_service.cds_hooks.response import Response, encode
-from cds_service.errors import DataNotAvailable, StoreUnavailable
-from cds_service.fhir.capability import Capabilities
+from cds_service.cds_hooks.response import Card, Response, encode
+from cds_service.errors import BadRequest, DataNotAvailable, StoreUnavailable, UnknownPath
 from cds_service.fhir.client import FhirClient
-from cds_service.fhir.reader import read_record
-from cds_service.prefetch import PrefetchPlan, complete
+from cds_service.governance.bands import Bands, load_bands
+from cds_service.governance.silent_mode import SILENT, Heard, silenced
+from cds_service.governance.switchboard import Switchboard
+from cds_service.governance.terms import Terms
+from cds_service.governance.watch import RuleWatch
+from cds_service.prefetch import PrefetchPlan
 from cds_service.record import PatientRecord, SourceName, SourceState
+from cds_service.record_reader import RecordReader
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import Evaluation, Status
 from cds_service.settings import Settings
-from cds_service.store import PatientMemory, Store
+from cds_service.stopwatch import Stopwatch
+from cds_service.store import KeptCard, PatientMemory, ShownCard, Store
 from cds_service.trust import CdsClient, Outbound
 
 REQUIRED: tuple[SourceName, ...] = ("patient", "conditions")  # A-47
@@ -46,19 +54,22 @@ NOTHING_CAME = (
     "The call brought neither prefetch nor a FHIR server, so nothing could be read. Some EHRs leave both out when the"
     " address of the service is not registered letter for letter."
 )
+NO_SUCH_CARD = "No such card was shown to this CDS Client, or what was kept of it is gone."
+ANOTHER_PATIENT = "The request is not about the patient of this card, or names another FHIR server for it."
 NOT_R4 = "The resources of this call are not FHIR R4. Nothing was evaluated."
 
 
 class RulePack(msgspec.Struct, frozen=True):
-    """All of ``rules/``: what to decide, and how to say it."""
+    """All of ``rules/``: what to decide, how to say it, and when a rule has gone wrong."""
 
     knowledge: Knowledge
     deck: CardDeck
+    bands: Bands
 
 
 def load_rule_pack(folder: Path, today: date) -> RulePack:
     """Read, check and compile ``rules/``. Raises RuleFileError at the first thing that must not be used."""
-    return RulePack(load_knowledge(folder, today), load_deck(folder))
+    return RulePack(load_knowledge(folder, today), load_deck(folder), load_bands(folder))
 
 
 class HookAnswer(msgspec.Struct, frozen=True):
@@ -69,26 +80,38 @@ class HookAnswer(msgspec.Struct, frozen=True):
     log: Mapping[str, object]
 
 
-class Advice(msgspec.Struct, frozen=True):
-    """What the rules say about one record, and the cards made of it."""
+class Advice(Heard, frozen=True):
+    """What the rules say about one record, and the cards made of it. ``off`` rules were not asked, with the reason."""
 
-    evaluation: Evaluation
-    composed: Composed
+    off: Mapping[str, str] = {}
 
-    def audited(self, fingerprint: Callable[..., str]) -> dict[str, Any]:
+    @property
+    def withheld(self) -> dict[str, str]:
+        """Rules that were off, silent or over budget, by id with the reason (B-52)."""
+        notes = self.composed.notes.items()
+        return {**self.off, **{rule: reason for rule, (_, reason) in notes if reason in (SILENT, BUDGET)}}
+
+    def audited(self, fingerprint: Callable[..., str], room: int | None) -> dict[str, Any]:
         """What the audit keeps: which rules fired, which cards were shown, and of their words only a fingerprint.
 
-        The same data, rules and moment give the same words, and so the same fingerprint (P-33).
+        The same data, rules and moment, with the same rules withheld and the same ``room`` in the budgets, give the
+        same words, and so the same fingerprint (P-33).
         """
+
+        def words(card: Card) -> str:
+            return fingerprint(card.indicator, card.summary, card.detail or "")
+
         assessments = self.evaluation.assessments
+        unseen = [{"indicator": card.indicator, "words": words(card)} for card in self.unseen]
         return {
             "asOf": self.evaluation.facts.as_of.isoformat(),
             "fired": [a.rule.id for a in assessments if a.status is Status.FIRED],
             "unknown": [a.rule.id for a in assessments if a.status is Status.UNKNOWN],
-            "cards": [
-                {"uuid": card.uuid, "words": fingerprint(card.indicator, card.summary, card.detail or "")}
-                for card in self.composed.cards
-            ],
+            "calledWrong": called_wrong(self.evaluation.facts.record),
+            "cards": [{"uuid": card.uuid, "words": words(card)} for card in self.composed.cards],
+            **({"withheld": self.withheld} if self.withheld else {}),
+            **({"unseen": unseen} if unseen else {}),
+            **({"room": room} if room is not None else {}),
         }
 
     def response(self, pack_hash: str, *, with_extension: bool = True) -> Response:
@@ -119,20 +142,24 @@ class CdsService:
         clock: Callable[[], datetime],
     ) -> None:
         self._pack = pack
-        self._plan = plan
-        self._fhir = fhir
+        self._records = RecordReader(pack.knowledge.vocabulary, plan, fhir, outbound)
         self._outbound = outbound
-        self._capabilities = Capabilities(fhir)
         self._store = store
         self._settings = settings
+        self._rules = pack.knowledge.rules
+        self._terms = {c.id: Terms(c, self._rules) for c in clients}
+        self._switchboard = Switchboard(store.governance.switches)
+        self.watch = RuleWatch(store, pack.bands, self._rules, lambda: clock().astimezone(settings.zone))
         self._decks = {c.id: deck_for(pack.deck, profile_named(c.profile), c.order_codes) for c in clients}
+        self._links = {c.id: links_for(c, settings) for c in clients}
+        self._explainer = Explainer(pack.knowledge, pack.deck, store.fingerprint)
         self._zone: tzinfo = settings.zone
         self._clock = clock
 
     def discovery(self, client: CdsClient) -> bytes:
         """The discovery document for this client (C6-C15)."""
         version = profile_named(client.profile).cds_hooks
-        return discovery_document(version, dict(self._plan.templates_for(version)))
+        return discovery_document(version, dict(self._records.plan.templates_for(version)))
 
     def call(self, client: CdsClient, request: HookRequest) -> HookAnswer:
         """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (C32, P-05)."""
@@ -140,32 +167,26 @@ class CdsService:
             raise DataNotAvailable(NOT_R4)
         watch = Stopwatch()
         as_of = self._clock().astimezone(self._zone)
-        server = self._outbound.reach(client, request.fhir_server or "")
-        if request.fhir_server is not None:  # whatever is agreed for a base holds for every spelling of it (P-08)
-            request = msgspec.structs.replace(request, fhir_server=server.base)
-        payloads = complete(
-            request,
-            plan=self._plan,
-            client=self._fhir,
-            as_of=as_of,
-            deadline=watch.started + client.deadline_seconds,
-            allowed=lambda _: server.allowed,
-            terms=server.terms,
-            capabilities=self._capabilities,
-        )
-        watch.lap("data")
-        record = read_record(payloads, request.patient_id, vocabulary=self._pack.knowledge.vocabulary, as_of=as_of)
-        watch.lap("record")
-        memory = self._store.memory(client.id, server.base, request.patient_id)
-        context = self._context(client, request)
-        off = self._pack.knowledge.rules.named(client.rules_off)
-        deck = self._decks[client.id]
-        evaluation = evaluate(self._pack.knowledge.rules, gather_facts(record, self._pack.knowledge, as_of), off)
+        terms = self._terms[client.id]
+        off = terms.off(self._switchboard)
+        if terms.all_off(off):
+            return self._without_asking(client, request, off, as_of)
+        memory = self._memory(client, request)
+        record = _undisputed(self._records.read(client, request, as_of, watch), memory, self._decks[client.id])
+        room = terms.room(memory.patient, request.user_id, self._store)
+        context = self._context(client, request, room.left(as_of))
+        facts = gather_facts(record, self._pack.knowledge, as_of)
         why_not = NOTHING_CAME if request.brings_nothing else NOT_DONE
-        advice = refuse_without_required(_advised(evaluation, deck, memory, context), deck, context, why_not)
+
+        def ask(off: Mapping[str, str], spent: dict[str, float] | None = None) -> Advice:
+            advice = _advised(evaluate(self._rules, facts, off, spent), self._decks[client.id], memory, context)
+            return refuse_without_required(advice, self._decks[client.id], context, why_not)
+
+        advice = self._heard(client, request.user_id, off, ask)
         watch.lap("rules")
-        said = {**advice.audited(self._store.fingerprint), "hookInstance": request.hook_instance}
-        kept = self._note(client, memory.patient, advice, said)
+        said = {**advice.audited(self._store.fingerprint, context.room), "hookInstance": request.hook_instance}
+        kept = self._note(client, memory.patient, advice.composed.shown, as_of, said)
+        room.take(advice.composed.counted, as_of)
         watch.lap("store")
         response = advice.response(self._pack.knowledge.pack_hash, with_extension=context.profile.evaluation_extension)
         body = encode(response)
@@ -176,30 +197,98 @@ class CdsService:
         """Keep what became of cards; repeats and unknown cards are counted and have no effect (P-22)."""
         return self._store.record_feedback(client.id, items, self._clock())
 
-    def _note(self, client: CdsClient, patient: str, advice: Advice, said: Mapping[str, Any]) -> bool:
+    def explain(self, client: CdsClient, card: str, request: HookRequest | None = None) -> CardExplanation:
+        """Why a card was shown to this client: from its trace, and with the facts of the chart that ``request`` brings.
+
+        Raises UnknownPath (404) for any other card, BadRequest when the request is about another patient.
+        """
+        kept = self._store.shown_card(client.id, card)
+        if kept is None:
+            raise UnknownPath(NO_SUCH_CARD)
+        as_of = kept.shown_at.astimezone(self._zone)
+        brought = None if request is None else self._evaluated_again(client, request, kept, as_of)
+        return self._explainer.explain(card, as_of.isoformat(timespec="seconds"), kept.trace, brought)
+
+    def _evaluated_again(self, client: CdsClient, request: HookRequest, kept: KeptCard, as_of: datetime) -> Evaluation:
+        """The chart of a request, asked about for the moment of the card. A rule on the card is asked even when off."""
+        if self._memory(client, request).patient != kept.patient:
+            raise BadRequest(ANOTHER_PATIENT)
+        record = self._records.read(client, request, as_of, Stopwatch())
+        on_card = {rule.id for rule in kept.trace.rules}
+        off = {rule: why for rule, why in self._terms[client.id].off(self._switchboard).items() if rule not in on_card}
+        return evaluate(self._rules, gather_facts(record, self._pack.knowledge, as_of), off)
+
+    def _memory(self, client: CdsClient, request: HookRequest) -> PatientMemory:
+        server = self._outbound.reach(client, request.fhir_server or "")
+        return self._store.memory(client.id, server.base, request.patient_id)
+
+    def _heard(self, client: CdsClient, user: str, off: Mapping[str, str], ask: Callable[..., Advice]) -> Advice:
+        """Ask every rule that is not ``off``, count, and take away what is silent for this user (B-52)."""
+        spent: dict[str, float] = {}
+        live = ask(off, spent)
+        self.watch.count(client.id, live.evaluation, spent)
+        silent = self._terms[client.id].silent(live.evaluation, user, self._store)
+        heard = silenced(live, silent, lambda: ask({**off, **dict.fromkeys(silent, SILENT)})) if silent else live
+        return Advice(heard.evaluation, heard.composed, heard.unseen, off)
+
+    def _without_asking(
+        self, client: CdsClient, request: HookRequest, off: Mapping[str, str], as_of: datetime
+    ) -> HookAnswer:
+        """The answer while every rule is off: nothing is read, every rule says why."""
+        said = {"asOf": as_of.isoformat(), "cards": [], "withheld": off, "hookInstance": request.hook_instance}
+        kept = self._note(client, "", (), as_of, said)
+        every = evaluation_extension.without_asking(self._rules, as_of, self._pack.knowledge.pack_hash, off)
+        with_extension = profile_named(client.profile).evaluation_extension
+        body = encode(Response(extension={evaluation_extension.NAME: every} if with_extension else None))
+        return HookAnswer(body, (), {"cards": 0, "withheld": off, "kept": kept})
+
+    def _note(
+        self, client: CdsClient, patient: str, cards: Sequence[ShownCard], as_of: datetime, said: Mapping[str, Any]
+    ) -> bool:
         said = {**said, "rulePack": self._pack.knowledge.pack_hash, "profile": client.profile}
         try:
-            self._store.note_shown(client.id, patient, advice.composed.shown, advice.evaluation.facts.as_of, said)
+            self._store.note_shown(client.id, patient, cards, as_of, said)
         except StoreUnavailable:
             return False
         return True
 
-    def _context(self, client: CdsClient, request: HookRequest) -> CardContext:
+    def _context(self, client: CdsClient, request: HookRequest, room: int | None) -> CardContext:
         settings = self._settings
         return CardContext(
             request.patient_id,
             request.encounter_id,
             profile_named(client.profile),
             settings.source_label,
-            settings.source_url,
+            self._links[client.id].source,
             settings.source_icon_url,
+            self._links[client.id],
+            self._pack.knowledge.pack_hash,
+            repeat=client.repeat,
+            room=room,
         )
+
+
+def links_for(client: CdsClient, settings: Settings) -> CardLinks:
+    """The links that this client's cards carry: what it can open, at hosts that its entry allows (T26)."""
+    explain = f"{settings.public_url.rstrip('/')}/explain" if settings.public_url else None
+    timeline = client.timeline_url or settings.timeline_url
+    return allowed_links(
+        CardLinks(explain, timeline, settings.source_url), profile_named(client.profile), client.link_hosts
+    )
 
 
 def advise(record: PatientRecord, as_of: datetime, pack: RulePack, memory: Memory, context: CardContext) -> Advice:
     """From a record to cards: derive, ask every rule, compose. Pure but for the uuids of the cards."""
     evaluation = evaluate(pack.knowledge.rules, gather_facts(record, pack.knowledge, as_of))
     return Advice(evaluation, compose(evaluation, pack.deck, memory, context))
+
+
+def _undisputed(record: PatientRecord, memory: PatientMemory, deck: CardDeck) -> PatientRecord:
+    """The record without what a user called wrong (B-51); a store in trouble leaves nothing out."""
+    try:
+        return without_disputed(record, memory, deck)
+    except StoreUnavailable:
+        return record
 
 
 def _advised(evaluation: Evaluation, deck: CardDeck, memory: PatientMemory, context: CardContext) -> Advice:
@@ -226,25 +315,6 @@ def refuse_without_required(advice: Advice, deck: CardDeck, context: CardContext
     return msgspec.structs.replace(advice, composed=Composed((card,), (), advice.composed.notes))
 
 
-class Stopwatch:
-    """Milliseconds of each stage of a call, for Server-Timing and the log."""
-
-    def __init__(self) -> None:
-        self.started = self._last = time.monotonic()
-        self._laps: list[tuple[str, float]] = []
-
-    def lap(self, name: str) -> None:
-        """The stage of that name ends now."""
-        now = time.monotonic()
-        self._laps.append((name, (now - self._last) * 1000))
-        self._last = now
-
-    @property
-    def laps(self) -> tuple[tuple[str, float], ...]:
-        """Stage and milliseconds, in order."""
-        return tuple(self._laps)
-
-
 def _countable(advice: Advice) -> dict[str, object]:
     """What a log line may say of an answer: rule ids and counts, never patient data (T10)."""
     assessments = advice.evaluation.assessments
@@ -253,5 +323,8 @@ def _countable(advice: Advice) -> dict[str, object]:
         "unknown": [a.rule.id for a in assessments if a.status is Status.UNKNOWN],
         "cards": len(advice.composed.cards),
         "tier": advice.evaluation.tier,
+        "called_wrong": called_wrong(advice.evaluation.facts.record),
         "set_aside": sum(len(s.set_aside) for s in advice.evaluation.facts.record.sources.values()),
+        **({"withheld": advice.withheld} if advice.withheld else {}),
+        **({"unseen": len(advice.unseen)} if advice.unseen else {}),
     }

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from cds_service.cards.order_knowledge import Caution, Pregnancy
-from cds_service.derive.conditions import counts
 from cds_service.derive.index import RecordIndex
+from cds_service.derive.pregnancy import is_pregnant_or_postpartum
 from cds_service.partial_date import PartialDate
 from cds_service.rule_engine.care import is_performed
 
@@ -29,8 +29,9 @@ class Circumstances:
     def is_pregnant(self) -> bool:
         """G11: a pregnancy code inside its window, or a delivery inside its own whatever its status (A-40, B-74)."""
         if self._pregnant is None:
-            known = self._pregnancy
-            self._pregnant = self.has_condition(known.sets, known.within_days) or self._has_delivered()
+            conditions = self._index.record.conditions
+            coded = is_pregnant_or_postpartum(conditions, self._pregnancy, self._as_of)
+            self._pregnant = coded or self._has_delivered()
         return self._pregnant
 
     def applies(self, caution: Caution) -> bool:
@@ -54,10 +55,9 @@ class Circumstances:
         return recent and unit in caution.units and value < caution.below
 
     def _has_delivered(self) -> bool:
-        sets = self._pregnancy.delivery_sets
-        dates = [c.onset or c.recorded for c in self._index.conditions.of(sets) if counts(c)]
-        dates += [a.date for a in self._index.activities.of(sets) if is_performed(a)]
-        return any(self._recent(dated, self._pregnancy.delivery_within_days) for dated in dates)
+        known = self._pregnancy
+        procedures = [a for a in self._index.activities.of(known.delivery_sets) if is_performed(a)]
+        return any(self._recent(procedure.date, known.delivery_within_days) for procedure in procedures)
 
     def _recent(self, dated: PartialDate | None, days: int) -> bool:
         return dated is not None and dated.within_days(days, self._as_of)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from cds_service.cards.budget import counts_in_budget, over_budget
 from cds_service.cards.detail import Draft
 from cds_service.cards.gaps import gaps_of
 from cds_service.cards.knowledge import CardDeck
@@ -18,6 +19,7 @@ from cds_service.cards.memory import (
     evidence_of,
     gap_evidence,
     gap_snoozed_until,
+    hidden_until,
     lowered_until,
     snoozed_until,
 )
@@ -31,45 +33,59 @@ __all__ = ["CardContext", "Composed", "ShownCard", "compose", "could_not_be_done
 GROUPS: tuple[CardGroup, ...] = ("emergency", "diagnostic", "care")
 MOST_CARDS = 3  # C1
 SUPPRESSED = "suppressed"
-NOTHING_LEFT, SNOOZED, HELD_BACK = "nothing-left-to-offer", "snoozed", "held-back-by-critical"
+NOTHING_LEFT, HELD_BACK = "nothing-left-to-offer", "held-back-by-critical"
+SNOOZED, SHOWN_ONCE = "snoozed", "shown-once, hidden"
+BUDGET = "budget"
 
 Notes = dict[str, tuple[str, str]]
 
 
 class Composed(msgspec.Struct, frozen=True):
-    """Cards, what to keep of them, and notes: rule id -> (status, reason) where a fired rule is not shown after all."""
+    """Cards, what to keep of them, and notes: rule id -> (status, reason) where a fired rule is not shown after all.
+
+    ``counted``: how many of the cards count in alert budgets.
+    """
 
     cards: tuple[Card, ...]
     shown: tuple[ShownCard, ...]
     notes: Mapping[str, tuple[str, str]]
+    counted: int = 0
 
 
 def compose(evaluation: Evaluation, deck: CardDeck, memory: Memory, context: CardContext) -> Composed:
     """The cards for one answer, most urgent first."""
     notes: Notes = {}
-    fired = _unanswered(evaluation, deck, memory, notes)
+    fired = _unanswered(evaluation, deck, memory, context, notes)
     drafts = _drafts(fired, evaluation.facts, deck, notes)
     drafts, waiting = _critical_alone(drafts, evaluation.facts, deck, memory, notes)
+    drafts = _within_budget(drafts, evaluation.facts, deck, context.room, notes)
     gaps = _unanswered_gaps(evaluation, deck, memory, context)
     beside = len(drafts) < MOST_CARDS
     writer = CardWriter(evaluation, deck, context)
     built = [writer.card(draft, () if beside or at else gaps, waiting) for at, draft in enumerate(drafts)]
     if gaps and beside:
         built.append(writer.gap_card(gaps))
-    return Composed(tuple(card for card, _ in built), tuple(shown for _, shown in built), notes)
+    counted = sum(map(counts_in_budget, drafts))
+    return Composed(tuple(card for card, _ in built), tuple(shown for _, shown in built), notes, counted)
 
 
 # --- which rules speak ------------------------------------------------------------------------------------------------
 
 
-def _unanswered(evaluation: Evaluation, deck: CardDeck, memory: Memory, notes: Notes) -> list[Assessment]:
-    """Fired rules without those that an answer keeps away."""
+def _unanswered(
+    evaluation: Evaluation, deck: CardDeck, memory: Memory, context: CardContext, notes: Notes
+) -> list[Assessment]:
+    """Fired rules without those that an answer keeps away, or where that is agreed that they were shown once."""
     spoken: list[Assessment] = []
     for assessment in sorted(evaluation.fired, key=lambda a: a.carried_by is not None):
-        answer = memory.answer(assessment.rule.id, evidence_of(assessment, evaluation.facts))
-        until = None if answer is None else snoozed_until(answer, assessment, deck)
+        evidence = evidence_of(assessment, evaluation.facts)
+        answer = memory.answer(assessment.rule.id, evidence)
+        until, why = None if answer is None else snoozed_until(answer, assessment, deck), SNOOZED
+        if answer is None and context.repeat == "once":
+            shown = memory.last_shown(assessment.rule.id, evidence)
+            until, why = None if shown is None else hidden_until(shown, assessment, deck), SHOWN_ONCE
         if until is not None and _is_ahead(until, evaluation.facts):
-            notes[assessment.rule.id] = (SUPPRESSED, f"{SNOOZED} until {until:%Y-%m-%d}")
+            notes[assessment.rule.id] = (SUPPRESSED, f"{why} until {until:%Y-%m-%d}")
         elif assessment.carried_by in notes:  # its card was answered, its own evidence was not: it speaks for itself
             spoken.append(msgspec.structs.replace(assessment, carried_by=None))
         else:
@@ -94,7 +110,7 @@ def _drafts(fired: list[Assessment], facts: Facts, deck: CardDeck, notes: Notes)
     taken: set[str] = set()
     drafts: list[Draft] = []
     for group in GROUPS:
-        members = [a for a in fired if a.carried_by is None and _group_of(a) == group]
+        members = [a for a in fired if a.carried_by is None and a.rule.card_for(a.indicator) == group]
         if not members or desk is None:
             continue
         members.sort(key=lambda a: _lead_order(a, deck.place(group, a.rule)))
@@ -120,11 +136,6 @@ def _draft(
 def _lead_order(assessment: Assessment, place: int) -> tuple[int, bool, int, str]:
     """B-50: the highest indicator, then what says that it leads (B-45), then the list order."""
     return (-INDICATOR_RANK[assessment.indicator or "info"], not assessment.leads, place, assessment.rule.number)
-
-
-def _group_of(assessment: Assessment) -> CardGroup:
-    """Critical is always Emergency (A-74, B-25); else the group that the rule names."""
-    return "emergency" if assessment.indicator == "critical" else assessment.rule.group
 
 
 def _is_spent(lead: Assessment, left: Remaining) -> bool:
@@ -153,6 +164,16 @@ def _critical_alone(
         notes.update({a.rule.id: (SUPPRESSED, HELD_BACK) for a in draft.rules})
     titles = [a.rule.title for draft in others for a in draft.spoken] if isinstance(memory, NoMemory) else []
     return drafts[:1], titles
+
+
+def _within_budget(drafts: list[Draft], facts: Facts, deck: CardDeck, room: int | None, notes: Notes) -> list[Draft]:
+    """The drafts that the budget allows, made anew: an order of a card that is gone moves to one that stays."""
+    over = over_budget(drafts, room, deck)
+    if not over:
+        return drafts
+    notes.update({a.rule.id: (SUPPRESSED, BUDGET) for draft in over for a in draft.rules})
+    gone = {draft.group for draft in over}
+    return _drafts([a for draft in drafts if draft.group not in gone for a in draft.rules], facts, deck, notes)
 
 
 def _unanswered_gaps(evaluation: Evaluation, deck: CardDeck, memory: Memory, context: CardContext) -> tuple[str, ...]:

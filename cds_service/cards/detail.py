@@ -7,11 +7,13 @@ from datetime import date
 
 import msgspec
 
+from cds_service.cards.disputed import called_wrong
 from cds_service.cards.gaps import in_words, is_unread
 from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.orders import Kept
+from cds_service.cards.record_age import record_age
 from cds_service.cards.wording import fact_sentence, own
-from cds_service.rule_engine.model import Assessment, CardGroup, Evaluation, Rule
+from cds_service.rule_engine.model import Assessment, CardGroup, Evaluation, Fact, Rule
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -45,26 +47,44 @@ NO_TIER = "0"  # a rule with its own trigger stands without a tier
 def detail(draft: Draft, evaluation: Evaluation, deck: CardDeck, gaps: Sequence[str], waiting: Sequence[str]) -> str:
     """The whole text. ``gaps`` are named here when no gap card can stand beside, ``waiting`` are titles held back."""
     words = deck.cards.words
+    facts = facts_shown(draft, deck)
     not_found, not_checked = _missing(draft, evaluation, deck)
+    wrong = called_wrong(evaluation.facts.record)
     parts = [
         own(draft.lead.opening) + (f" {own(words.examine)}" if draft.group == "diagnostic" else ""),
-        _listed(words.why, _facts(draft, deck)),
+        _listed(words.why, (_sentence(fact, deck) for fact in facts)),
+        _listed(words.contradicts, _contradictions(draft, evaluation, deck)),
         own(evaluation.tier_sentence) if evaluation.tier != NO_TIER else "",
         _in_a_line(words.not_found, not_found),
         _in_a_line(words.not_checked, dict.fromkeys((*not_checked, *in_words(gaps, deck)))),
+        own(words.called_wrong.format(number=wrong)) if wrong else "",
         _listed(words.options, _options(draft, deck)),
         _listed(words.also, (f"{own(a.rule.title)}: {own(a.summary)}" for a in draft.others)),
         own(words.waiting.format(titles="; ".join(waiting))) if waiting else "",
+        own(record_age(facts, evaluation.facts.as_of, words)),
         f"**{words.source}** {_source(draft, deck, evaluation.facts.as_of.date())}",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _facts(draft: Draft, deck: CardDeck) -> Iterator[str]:
-    """At most five facts, the lead's first, each with its date and what kind of date that is."""
+def facts_shown(draft: Draft, deck: CardDeck) -> list[Fact]:
+    """The facts that a reader of the card sees: at most five, the lead's first."""
     facts = dict.fromkeys(fact for assessment in draft.spoken for fact in assessment.facts)
-    for fact in list(facts)[: deck.cards.limits.facts]:
-        yield fact_sentence(fact, deck.cards.date_words, deck.cards.words.undated, deck.cards.certainty_words)
+    return list(facts)[: deck.cards.limits.facts]
+
+
+def _sentence(fact: Fact, deck: CardDeck) -> str:
+    """The fact with its date and what kind of date that is."""
+    return fact_sentence(fact, deck.cards.date_words, deck.cards.words.undated, deck.cards.certainty_words)
+
+
+def _contradictions(draft: Draft, evaluation: Evaluation, deck: CardDeck) -> Iterator[str]:
+    """What of the record cannot both be so and bears on a rule of this card, also one that it only carries."""
+    rules = {assessment.rule.id for assessment in draft.rules}
+    for contradiction in evaluation.contradictions:
+        if not rules.isdisjoint(contradiction.rules):
+            facts = "; ".join(_sentence(fact, deck) for fact in contradiction.facts)
+            yield f"{own(contradiction.says)} {facts}"
 
 
 def _missing(draft: Draft, evaluation: Evaluation, deck: CardDeck) -> tuple[list[str], list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from cds_service.cards.order_knowledge import OrderKnowledge, load_order_knowled
 from cds_service.cards.wording import own
 from cds_service.cds_hooks.response import Card, OverrideReason, Source
 from cds_service.errors import RuleFileError
+from cds_service.rule_engine.criterion import Indicator
 from cds_service.rule_engine.model import CardGroup, Rule
 from cds_service.rule_engine.written import convert, line_of, read_struct, read_toml
 
@@ -48,6 +49,13 @@ class Words(_Written, frozen=True, kw_only=True):
     not_checked: str
     options: str
     also: str
+    contradicts: str
+    as_of: str
+    as_of_with_ages: str
+    from_to: str
+    day: str
+    days: str
+    years: str
     source: str
     suggested: str
     second_step: str
@@ -62,6 +70,14 @@ class Words(_Written, frozen=True, kw_only=True):
     unconfirmed: str
     undated: str
     waiting: str
+    called_wrong: str
+
+
+class LinkWords(_Written, frozen=True, kw_only=True):
+    """What the links of a card are called (C57)."""
+
+    explain: str
+    timeline: str
 
 
 class GapWords(_Written, frozen=True, kw_only=True):
@@ -83,24 +99,40 @@ class ByIndicator(_Written, frozen=True, kw_only=True):
     warning: int
     info: int
 
+    def of(self, indicator: Indicator) -> int | None:
+        """The days for a card; none for a critical one."""
+        return {"warning": self.warning, "info": self.info}.get(indicator)
+
 
 class SnoozeDays(_Written, frozen=True, kw_only=True):
-    """How long an answer counts when neither its reason nor the rule says so."""
+    """How long an answer counts when neither its reason nor the rule says so; and a card that was only shown (A-16)."""
 
+    shown_once: ByIndicator
     accepted: ByIndicator
     without_reason: ByIndicator
     other_reason: int
 
 
 class WrittenReason(_Written, frozen=True, kw_only=True):
-    """One override reason and what it does. ``snoozes_not`` are numbers of rules that it does not silence (B-51)."""
+    """One override reason and what it does (B-51).
+
+    ``snoozes_not`` are numbers of rules that it does not silence. ``disputes``: it silences nothing, but what the card
+    cites is left out of the record until it changes.
+    """
 
     display: str
     per_rule: bool = False
     snooze_days: int | None = None
     snoozes_not: tuple[str, ...] = ()
-    ignores_rule_snooze: bool = False
+    disputes: bool = False
     lowers_critical_hours: int | None = None
+
+
+class PageWords(_Written, frozen=True, kw_only=True):
+    """What ``docs/rules.md`` says of cards and of answers, before the rules."""
+
+    cards: tuple[str, ...]
+    answers: tuple[str, ...]
 
 
 class CardWords(_Written, frozen=True, kw_only=True):
@@ -114,12 +146,19 @@ class CardWords(_Written, frozen=True, kw_only=True):
     limits: Limits
     source: CardSource
     words: Words
+    page: PageWords
     date_words: Mapping[str, str]
     certainty_words: Mapping[str, str]
     source_words: Mapping[str, str]
+    links: LinkWords
     gap: GapWords
     snooze_days: SnoozeDays
     override_reasons: Mapping[str, WrittenReason]
+
+    @property
+    def disputing(self) -> frozenset[str]:
+        """The codes of the reasons that call the data of a card wrong."""
+        return frozenset(code for code, reason in self.override_reasons.items() if reason.disputes)
 
 
 class RuleWords(msgspec.Struct, frozen=True):
@@ -183,9 +222,7 @@ def _check_rule(path: Path, rule: Rule, reasons: Mapping[str, OverrideReason], r
     for code in rule.override_reasons:
         if code not in reasons:
             raise RuleFileError(path, line_of(path, "override_reasons"), f"no override reason is called {code!r}")
-    critical = any(fires.indicator == "critical" for fires in rule.fires)
-    groups: Iterable[CardGroup] = (rule.group, "emergency") if critical else (rule.group,)
-    for group in groups:
+    for group in (rule.group, *(rule.card_for(fires.indicator) for fires in rule.fires)):
         if (group, rule.number) not in rank:
             problem = f"{rule.number} is not in the {group} leads of cards.toml"
             raise RuleFileError(path, line_of(path, "number"), problem)

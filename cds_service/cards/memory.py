@@ -1,27 +1,43 @@
-"""What was answered before: when a card stays away, when a critical one no longer stands alone (A-16, B-25, B-51)."""
+"""What was shown and answered before: when a card stays away, when a critical one stands alone (A-16, B-25, B-51)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from cds_service.cards.knowledge import CardDeck
-from cds_service.rule_engine.model import Assessment, Fact, Facts, Rule
+from cds_service.fhir.versions import ResourceVersion
+from cds_service.rule_engine.criterion import Indicator
+from cds_service.rule_engine.model import INDICATOR_RANK, Assessment, Fact, Facts, Rule
 
 Evidence = str
+Repeat = Literal["until-answered", "once"]
+Outcome = Literal["accepted", "overridden"]
+IsDisputed = Callable[[ResourceVersion], bool]
 GAP_RULE = "record-gaps"
 
 
-class Answer(Protocol):
-    """The newest thing that a user did with a card of a rule."""
+class Showing(Protocol):
+    """That a card showed a rule: when, and as what."""
 
     @property
-    def outcome(self) -> Literal["accepted", "overridden"]: ...
+    def at(self) -> datetime: ...
+    @property
+    def indicator(self) -> Indicator: ...
+
+
+class Answer(Protocol):
+    """The newest thing that a user did with a card of a rule. ``indicator`` is the card's."""
+
+    @property
+    def outcome(self) -> Outcome: ...
     @property
     def at(self) -> datetime: ...
     @property
     def reason_code(self) -> str | None: ...
+    @property
+    def indicator(self) -> Indicator: ...
 
 
 class Memory(Protocol):
@@ -33,6 +49,12 @@ class Memory(Protocol):
     def first_shown(self, rule_id: str, evidence: Evidence) -> datetime | None:
         """When a card first showed this rule on this evidence; None if never."""
 
+    def last_shown(self, rule_id: str, evidence: Evidence) -> Showing | None:
+        """The newest card that showed this rule on this evidence; None if there was none."""
+
+    def disputed(self, reasons: Collection[str]) -> IsDisputed | None:
+        """Whether a version is one that a card cited whose newest answer has such a reason; None: no card has."""
+
 
 class NoMemory:
     """Nothing is kept: nothing is snoozed, and what waits behind a critical card is one line under it (A-16, B-25)."""
@@ -43,6 +65,12 @@ class NoMemory:
     def first_shown(self, rule_id: str, evidence: Evidence) -> None:
         """Never shown."""
 
+    def last_shown(self, rule_id: str, evidence: Evidence) -> None:
+        """Never shown."""
+
+    def disputed(self, reasons: Collection[str]) -> None:
+        """Nobody called anything wrong."""
+
 
 NO_MEMORY = NoMemory()
 
@@ -50,11 +78,11 @@ NO_MEMORY = NoMemory()
 def evidence_of(assessment: Assessment, facts: Facts) -> Evidence:
     """What identifies the evidence of a fired rule, as one text (B-51): it changes when the evidence does.
 
-    Finding level, steroid level, the limits that were crossed, each concept with its onset and each steroid course with
-    its documented start; no ages, durations, resource ids or rule version. A concept that is only recorded has no date:
-    coded again it is not new (B-01).
+    Finding level, steroid level, the limits that were crossed, each concept with its onset (a procedure or a stay with
+    its day) and each steroid course with its documented start; no ages, durations, resource ids or rule version. A
+    concept that is only recorded, or a start that is assumed, has no date: coded again it is not new (B-01).
     """
-    marks = sorted({_mark(fact) for fact in assessment.grounds or assessment.facts} - {""})
+    marks = sorted({_mark(fact) for fact in assessment.grounds or assessment.facts})
     return "\n".join((f"F{facts.finding_level}", f"GC{facts.exposure.level}", *marks))
 
 
@@ -64,11 +92,22 @@ def gap_evidence(gaps: Iterable[str]) -> Evidence:
 
 
 def snoozed_until(answer: Answer, assessment: Assessment, deck: CardDeck) -> datetime | None:
-    """Until when an answered card stays away; None when the answer does not silence it. Critical cards never do."""
-    if assessment.indicator is None or assessment.indicator == "critical":
+    """Until when an answered card stays away; None when the answer does not silence it.
+
+    Critical cards are never silenced (A-16), nor is a rule that has become more urgent than the card that was answered.
+    """
+    if assessment.indicator is None or not _covers(answer, assessment.indicator):
         return None
-    days = _snooze_days(answer, assessment.rule, assessment.indicator, deck)
+    days = days_away(answer.outcome, answer.reason_code, assessment.rule, assessment.indicator, deck)
     return None if days is None else answer.at + timedelta(days=days)
+
+
+def hidden_until(shown: Showing, assessment: Assessment, deck: CardDeck) -> datetime | None:
+    """Until when a card that was only shown stays away from a client that wants it once (A-16); critical: never."""
+    if assessment.indicator is None or not _covers(shown, assessment.indicator):
+        return None
+    days = deck.cards.snooze_days.shown_once.of(assessment.indicator)
+    return None if days is None else shown.at + timedelta(days=days)
 
 
 def gap_snoozed_until(answer: Answer, deck: CardDeck) -> datetime:
@@ -86,28 +125,33 @@ def lowered_until(answer: Answer, deck: CardDeck) -> datetime | None:
     return answer.at + timedelta(hours=reason.lowers_critical_hours)
 
 
-def _snooze_days(answer: Answer, rule: Rule, indicator: str, deck: CardDeck) -> int | None:
+def days_away(
+    outcome: Outcome, reason_code: str | None, rule: Rule, indicator: Indicator, deck: CardDeck
+) -> int | None:
+    """How many days an answer silences a rule on unchanged evidence (B-51, B-80); None: not at all."""
     written = deck.cards.snooze_days
-    reason = deck.cards.override_reasons.get(answer.reason_code or "")
-    if reason is not None and rule.number in reason.snoozes_not:
+    reason = None if outcome == "accepted" else deck.cards.override_reasons.get(reason_code or "")
+    if indicator == "critical" or (reason is not None and (reason.disputes or rule.number in reason.snoozes_not)):
         return None
-    if rule.snooze_days is not None and not (reason is not None and reason.ignores_rule_snooze):
+    if rule.snooze_days is not None:
         return rule.snooze_days
-    if answer.outcome == "accepted" or answer.reason_code is None:
-        by_indicator = written.accepted if answer.outcome == "accepted" else written.without_reason
-        return by_indicator.warning if indicator == "warning" else by_indicator.info
+    if outcome == "accepted" or reason_code is None:
+        return (written.accepted if outcome == "accepted" else written.without_reason).of(indicator)
     return written.other_reason if reason is None or reason.snooze_days is None else reason.snooze_days
 
 
+def _covers(earlier: Answer | Showing, indicator: Indicator) -> bool:
+    """Whether what was shown then was at least as urgent as this is now."""
+    return INDICATOR_RANK[earlier.indicator] >= INDICATOR_RANK[indicator]
+
+
 def _mark(fact: Fact) -> str:
-    """A fact as it counts in a fingerprint; empty when it does not."""
+    """A fact as it counts in a fingerprint: its concept, with the day it began or the limit that it crossed."""
     what = fact.code or fact.label
     match fact.date_kind:
-        case "onset" | "since":
+        case "onset" | "since" | "done" | "seen":
             return f"{what} {fact.date}"
         case "measured":
             return f"{what} {fact.threshold}" if fact.threshold else what
-        case "recorded" | None:
-            return what
         case _:
-            return ""
+            return what

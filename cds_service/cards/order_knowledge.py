@@ -11,6 +11,7 @@ from fhir.resources.R4B.servicerequest import ServiceRequest
 from pydantic import ValidationError
 
 from cds_service.cds_hooks.response import Json
+from cds_service.derive.pregnancy import PregnancyWindow
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.loader import ORDER_SYSTEM
 from cds_service.rule_engine.written import line_of, read_struct
@@ -72,13 +73,9 @@ class WrittenOrder(_Written, frozen=True, kw_only=True):
     wanted: str | None = None
 
 
-class Pregnancy(_Written, frozen=True, kw_only=True):
+class Pregnancy(PregnancyWindow, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When pregnancy or a recent delivery is on record, and what to say then (G11, A-27, A-40, B-74)."""
 
-    sets: tuple[str, ...]
-    within_days: int
-    delivery_sets: tuple[str, ...]
-    delivery_within_days: int
     exempt_rules: tuple[str, ...]
     text: str
     exempt_text: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,10 +15,13 @@ from cds_service.cli import clients as trusting
 from cds_service.cli import docs as documents
 from cds_service.cli import doctor as examining
 from cds_service.cli import evaluate as evaluating
+from cds_service.cli import feedback as reporting
 from cds_service.cli import load_fixtures as loading
 from cds_service.cli import rates as rating
 from cds_service.cli import serve as serving
+from cds_service.cli import switch as switching
 from cds_service.errors import AtrophyCdsError
+from cds_service.store import EVERY
 
 CANNOT_START = 2
 
@@ -105,6 +109,22 @@ def verify_audit(head: str | None, replay: Path | None) -> None:
     sys.exit(auditing.verify(head, replay))
 
 
+@commands.group()
+def feedback() -> None:
+    """What users did with the cards."""
+
+
+@feedback.command("report")
+@click.option("--since", default=None, type=click.DateTime(["%Y-%m-%d"]), help="DATE: cards shown since that day.")
+@click.option("--by", default="rule", show_default=True, type=click.Choice(["rule", "client", "reason"]))
+@click.option("--csv", "csv_file", default=None, type=click.Path(dir_okay=False, path_type=Path), help="Write a CSV.")
+@click.option("--picture", "picture_file", default=None, type=click.Path(dir_okay=False, path_type=Path),
+              help="Draw it: .png, .svg or .pdf. Needs the extra `report`.")  # fmt: skip
+def report_feedback(**options: Any) -> None:
+    """Shown, accepted, overridden and unanswered cards, and why they were overridden."""
+    sys.exit(reporting.report(**options))
+
+
 @commands.command()
 @click.option("--older-than", "days", default=None, type=click.IntRange(0), help="Days; else the setting's.")
 def purge(days: int | None) -> None:
@@ -148,6 +168,66 @@ def new_key(name: Path) -> None:
 def new_token(key: Path, issuer: str, url: str) -> None:
     """Print a token for one request to URL, for trying the service."""
     sys.exit(trusting.new_token(key, issuer, url))
+
+
+@commands.group()
+def switch() -> None:
+    """Switch rules and CDS Clients off and on while the service runs."""
+
+
+@switch.group("off")
+def switch_off() -> None:
+    """Within 5 seconds in all workers, and audited."""
+
+
+@switch.group("on")
+def switch_on() -> None:
+    """Again, also what has tripped by itself."""
+
+
+_for_client = click.option("--client", default=EVERY, help="Only for this client; else for every one.")
+_because = click.option("--reason", required=True, help="Kept in the audit. Never write of a patient here.")
+
+
+@switch_off.command("rule")
+@click.argument("rule")
+@_for_client
+@_because
+def switch_rule_off(rule: str, client: str, reason: str) -> None:
+    """The RULE is not asked; it answers `suppressed`, `switched-off`."""
+    sys.exit(switching.turn("off", rule, client, reason))
+
+
+@switch_off.command("client")
+@click.argument("client")
+@_because
+def switch_client_off(client: str, reason: str) -> None:
+    """No rule is asked for the CLIENT, and nothing of a chart is read."""
+    sys.exit(switching.turn("off", EVERY, client, reason))
+
+
+@switch_on.command("rule")
+@click.argument("rule")
+@_for_client
+@_because
+def switch_rule_on(rule: str, client: str, reason: str) -> None:
+    """The RULE is asked again."""
+    sys.exit(switching.turn("on", rule, client, reason))
+
+
+@switch_on.command("client")
+@click.argument("client")
+@_because
+def switch_client_on(client: str, reason: str) -> None:
+    """The CLIENT is answered again."""
+    sys.exit(switching.turn("on", EVERY, client, reason))
+
+
+@switch.command("list")
+@click.option("--all", "everything", is_flag=True, help="Also what is on again.")
+def list_switches(everything: bool) -> None:
+    """What is switched off, since when, by whom and why."""
+    sys.exit(switching.show(everything=everything))
 
 
 @commands.command()

@@ -11,15 +11,18 @@ import click
 import msgspec
 
 from cds_service.app import open_store
-from cds_service.cards.compose import CardContext
+from cds_service.cards.compose import BUDGET, CardContext, compose
 from cds_service.cards.memory import NO_MEMORY
 from cds_service.cards.profiles import profile_named
 from cds_service.cds_hooks.request import parse_hook_request
 from cds_service.errors import SettingsError
 from cds_service.fhir.reader import SourcePayload, read_record
 from cds_service.fhir.reading.kinds import RESOURCES
+from cds_service.governance.silent_mode import SILENT
 from cds_service.record import SourceState
-from cds_service.service import advise, load_rule_pack
+from cds_service.rule_engine.evaluate import evaluate
+from cds_service.rule_engine.facts import gather_facts
+from cds_service.service import load_rule_pack
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.store.audit import Entry, Head
@@ -28,7 +31,6 @@ BROKEN = 1
 
 
 class _Card(msgspec.Struct):
-    uuid: str
     words: str
 
 
@@ -40,6 +42,20 @@ class _Call(msgspec.Struct, rename="camel"):
     rule_pack: str
     profile: str
     cards: list[_Card]
+    called_wrong: int = 0
+    withheld: dict[str, str] = {}
+    unseen: list[_Card] = []
+    room: int | None = None
+
+    @property
+    def off(self) -> dict[str, str]:
+        """The rules that were not asked."""
+        return {rule: reason for rule, reason in self.withheld.items() if reason not in (SILENT, BUDGET)}
+
+    @property
+    def off_for_the_user(self) -> dict[str, str]:
+        """Those, and the silent ones: what was shown came out as if they were off."""
+        return {rule: reason for rule, reason in self.withheld.items() if reason != BUDGET}
 
 
 def verify(head: str | None, replay: Path | None) -> int:
@@ -97,12 +113,17 @@ def _replay(store: Store, path: Path) -> int:
     ]
     as_of = call.as_of.astimezone(settings.zone)
     record = read_record(payloads, request.patient_id, vocabulary=pack.knowledge.vocabulary, as_of=as_of)
-    context = CardContext(request.patient_id, request.encounter_id, profile_named(call.profile))
-    cards = advise(record, as_of, pack, NO_MEMORY, context).composed.cards
+    context = CardContext(request.patient_id, request.encounter_id, profile_named(call.profile), room=call.room)
+    facts = gather_facts(record, pack.knowledge, as_of)
+    evaluations = [evaluate(pack.knowledge.rules, facts, off) for off in (call.off_for_the_user, call.off)]
+    cards = [card for found in evaluations for card in compose(found, pack.deck, NO_MEMORY, context).cards]
     made = {store.fingerprint(card.indicator, card.summary, card.detail or "") for card in cards}
-    same = [card for card in call.cards if card.words in made]
-    click.echo(f"{len(same)} of {len(call.cards)} cards of the call come out the same, word for word")
-    return 0 if len(same) == len(call.cards) else BROKEN
+    meant = [*call.cards, *call.unseen]
+    same = [card for card in meant if card.words in made]
+    click.echo(f"{len(same)} of {len(meant)} cards of the call come out the same, word for word")
+    if call.called_wrong:
+        click.echo(f"The call left out {call.called_wrong} resources that a user called wrong; here they counted")
+    return 0 if len(same) == len(meant) else BROKEN
 
 
 def _entry_of(entries: Iterator[Entry], hook_instance: str) -> _Call:

@@ -18,6 +18,7 @@ from cds_service.cases import Case, differences, load_cases
 from cds_service.cli.coverage import coverage_of, has_claims
 from cds_service.errors import RuleFileError
 from cds_service.fhir.reader import payloads_from_resources, read_record
+from cds_service.governance.bands import load_bands
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
@@ -30,10 +31,11 @@ def check_rules(folder: Path | None) -> int:
     """Print one line per rule, every difference and the claims answered. 0 when all is as written."""
     folder = folder or Settings.from_environment().rules_dir
     console = Console()
-    as_of = datetime.now(UTC)
+    as_of = datetime.now(UTC).replace(hour=12, minute=0)  # "an hour ago" and "today" of a case are the same day
     try:
         knowledge = load_knowledge(folder, as_of.date())
         deck = load_deck(folder)
+        load_bands(folder)
         cases = load_cases(folder)
         coverage = coverage_of(folder, knowledge, deck, (c.id for _, c in cases)) if has_claims(folder) else None
     except RuleFileError as error:

@@ -29,6 +29,10 @@ from cds_service.trust.key_sets import KeySets
 KEYS_NOT_READ = 1
 _ALGORITHM = "ES384"
 _TOKEN_SECONDS = 300
+_REPEATS = {
+    "until-answered": "shown again at each call",
+    "once": "shown once, then hidden while unchanged; critical ones shown again",
+}
 
 
 def check_clients(path: Path | None) -> int:
@@ -75,9 +79,22 @@ def _agreed(client: CdsClient) -> Iterator[tuple[str, str]]:
     yield "limits", f"{client.calls_per_minute} calls a minute, {client.deadline_seconds:g} s a call"
     yield "web pages", ", ".join(client.origins) or "none"
     yield "links to", ", ".join(client.link_hosts) or "nowhere"
+    yield "unanswered cards", _REPEATS[client.repeat]
+    yield "timeline", client.timeline_url or "as in the settings"
     yield "rules off", ", ".join(client.rules_off) or "none"
+    yield from _governed(client)
     if client.keys_file:
         yield "keys", client.keys_file
+
+
+def _governed(client: CdsClient) -> Iterator[tuple[str, str]]:
+    """What is hidden from its users although it is asked (B-52)."""
+    if client.silent is not None:
+        yield "silent", f"{', '.join(client.silent.rules)}, for {client.silent.share_of_users:.0%} of the users"
+    if client.budget is not None:
+        day, week = client.budget.cards_per_patient_day, client.budget.cards_per_user_week
+        limits = ((day, "per patient in 24 hours"), (week, "per user in 7 days"))
+        yield "most cards", ", ".join(f"{most} {what}" for most, what in limits if most is not None)
 
 
 def new_key(name: Path) -> int:

@@ -12,10 +12,11 @@ import msgspec
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from cds_service.app import NOBODY_MAY_CALL, STORE, create_app
+from cds_service.app import NOBODY_MAY_CALL, SERVICE, STORE, create_app, read_files
 from cds_service.cards.profiles import profile_named
+from cds_service.cli.reload import ReloadingArbiter, Reread, always
 from cds_service.errors import SettingsError
-from cds_service.service import load_rule_pack
+from cds_service.service import CdsService
 from cds_service.settings import LOOPBACK_HOSTS, Settings
 from cds_service.store import Store
 from cds_service.trust import read_clients
@@ -54,7 +55,8 @@ def serve(options: ServeOptions) -> None:
     profile_named(settings.profile)
     for warning in _warnings(settings, options):
         click.echo(f"warning: {warning}", err=True)
-    for rule_id in load_rule_pack(settings.rules_dir, settings.today()).knowledge.expired:
+    files = Reread(settings, read_files(settings))
+    for rule_id in files.newest.pack.knowledge.expired:
         click.echo(f"warning: the review date of rule {rule_id} has passed", err=True)
     host = f"[{options.host}]" if ":" in options.host else options.host
     if settings.open:
@@ -63,14 +65,16 @@ def serve(options: ServeOptions) -> None:
     else:
         click.echo(f"CDS Hooks:   {settings.public_url}/cds-services (listening on {host}:{options.port})")
     click.echo("Decision support, not diagnosis. The rules are not clinically reviewed.")
-    ThreadedServer(lambda: _app_with_head_log(settings), f"{host}:{options.port}", options).run()
+    ThreadedServer(lambda: _worker_app(settings, files), f"{host}:{options.port}", options, files.again).run()
 
 
-def _app_with_head_log(settings: Settings) -> Flask:
-    """The application of one worker, made after the fork."""
-    app = create_app(settings)
+def _worker_app(settings: Settings, files: Reread) -> Flask:
+    """The application of one worker, made after the fork from the files that the first process has read."""
+    app = create_app(settings, files=files.newest)
     store: Store = app.extensions[STORE]
+    service: CdsService = app.extensions[SERVICE]
     HeadLog(lambda: store.audit_head).begin()
+    service.watch.begin()
     return app
 
 
@@ -90,6 +94,9 @@ def _warnings(settings: Settings, options: ServeOptions) -> Iterator[str]:
     """What an operator should hear at each start."""
     clients = read_clients(settings.clients_file) if settings.clients_file else ()
     for client in clients:
+        if client.silent is not None:
+            rules, share = ", ".join(client.silent.rules), client.silent.share_of_users
+            yield f"client {client.id} IS SILENT: {rules}, for {share:.0%} of its users"
         for server in client.servers:
             if server.insecure_http:
                 yield f"client {client.id}: {server.url} IS READ WITHOUT TLS (insecure_http)"
@@ -113,8 +120,12 @@ def _settings(options: ServeOptions) -> Settings:
 class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn, configured here and nowhere else. Each worker makes its own app after the fork."""
 
-    def __init__(self, make_app: Callable[[], Flask], bind: str, options: ServeOptions) -> None:
+    def __init__(
+        self, make_app: Callable[[], Flask], bind: str, options: ServeOptions, reread: Callable[[], bool] = always
+    ) -> None:
+        """``reread``: asked at SIGHUP; only when it says True do new workers take over."""
         self._make_app = make_app
+        self._reread = reread
         self._options: dict[str, Any] = {
             "bind": bind,
             "workers": options.workers,
@@ -139,6 +150,10 @@ class ThreadedServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships n
 
     def load(self) -> Flask:
         return self._make_app()
+
+    def run(self) -> None:
+        """Until stopped. SIGHUP reads the files again."""
+        ReloadingArbiter(self, self._reread).run()
 
 
 def calm_the_collector(_worker: object) -> None:

@@ -19,6 +19,11 @@ class Limit(NamedTuple):
     name: str
     numbers: Mapping[str, float]
 
+    @property
+    def is_upper(self) -> bool:
+        """Whether more is worse."""
+        return self.name in ("above", "at_least")
+
     def for_sex(self, gender: str | None) -> tuple[float, ...]:
         """The number to use; each of them when the sex is not known and the limits differ."""
         if "any" in self.numbers:
@@ -32,8 +37,7 @@ class Limit(NamedTuple):
 
         A written ``>`` or ``<`` proves only its own direction.
         """
-        upward = self.name in ("above", "at_least")
-        if comparator is not None and (comparator[0] == ">") != upward:
+        if comparator is not None and (comparator[0] == ">") != self.is_upper:
             return False
         compare = COMPARISONS[self.name][1]
         strict = comparator in (">", "<")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -19,6 +19,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A measure of ``rules/findings.toml``: abnormal when beyond its limit, in ``unit`` after conversion.
 
     One of ``below``, ``at_most``, ``above``, ``at_least`` is given: see :class:`Limit`.
+    ``best_of_sides``: the better hand counts. ``each_site``: every code and site is judged by itself.
     ``decimals`` is the precision of the limit as the guideline writes it; only converted values are rounded (B-74).
     """
 
@@ -34,6 +35,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     above: Mapping[str, float] = {}
     at_least: Mapping[str, float] = {}
     best_of_sides: bool = False
+    each_site: bool = False
 
     def __post_init__(self) -> None:
         if len(limits_of(self)) != 1:
@@ -41,7 +43,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Measurement(msgspec.Struct, frozen=True, gc=False):
-    """One abnormal result: the value in the measure's unit, the limit in words, the first abnormal date (A-15).
+    """One abnormal result: the value in the measure's unit, the limit in words, since when (A-15).
 
     ``by_sex``: abnormal for one of the sexes, and the patient's is not known (A-12).
     """
@@ -65,45 +67,83 @@ def value_in(entry: ObservationEntry, unit: str, units: UnitKnowledge, decimals:
 
 
 def dated_values(index: RecordIndex, measure: Measured, units: UnitKnowledge) -> list[DatedValue]:
-    """The values of a measure inside its window, oldest first, in its unit."""
+    """The values of a measure that are not in the future, oldest first, in its unit."""
     values = [
         (entry.effective, value, entry)
         for entry in index.observations.of((measure.set,))
         if entry.effective is not None
-        and entry.effective.within_days(measure.within_days, index.as_of)
+        and not entry.effective.is_future(index.as_of)
         and (value := value_in(entry, measure.unit, units, measure.decimals)) is not None
     ]
     return sorted(values, key=lambda v: (v[0], v[2].reference))
 
 
 def abnormal_measurements(index: RecordIndex, measures: Sequence[Measured], units: UnitKnowledge) -> list[Measurement]:
-    """The measures whose latest dated value (the best hand, for grip) is beyond its limit."""
-    record = index.record
-    if not record.observations:
+    """The measures whose latest value inside their window is beyond its limit.
+
+    The best hand counts for grip; where ``each_site`` is set, one muscle is never judged by another (B-93).
+    """
+    if not index.record.observations:
         return []
-    found = []
-    for measure in measures:
-        dated = dated_values(index, measure, units)
-        if dated and (abnormal := _judge(dated, measure, record.gender)):
-            found.append(abnormal)
-    return found
+    return [
+        abnormal
+        for measure in measures
+        for series in _series(dated_values(index, measure, units), measure)
+        if (abnormal := _judge(series, measure, index)) is not None
+    ]
 
 
-def _judge(dated: list[DatedValue], measure: Measured, gender: str | None) -> Measurement | None:
-    latest = dated[-1]
-    if measure.best_of_sides:
-        by_side = {(entry.coding, entry.site.side): (when, value, entry) for when, value, entry in dated}
-        latest = max(by_side.values(), key=lambda v: v[1])
+def _series(dated: list[DatedValue], measure: Measured) -> Iterable[list[DatedValue]]:
+    if not measure.each_site:
+        return (dated,)
+    by_site: dict[object, list[DatedValue]] = {}
+    for one in dated:
+        by_site.setdefault((one[2].coding, one[2].site), []).append(one)
+    return by_site.values()
+
+
+def _judge(series: list[DatedValue], measure: Measured, index: RecordIndex) -> Measurement | None:
+    recent = [one for one in series if one[0].within_days(measure.within_days, index.as_of)]
+    if not recent:
+        return None
+    gender = index.record.gender
     (limit,) = limits_of(measure)
+    if measure.best_of_sides:
+        latest = max((_worst(hand, limit) for hand in _by_hand(recent).values()), key=lambda one: one[1])
+        series = _by_hand(series)[_hand(latest)]
+    else:
+        latest = _worst(recent, limit)
     broken = _breaks(latest, limit, gender)
     if broken is False:
         return None
-    onset = next((one[0] for one in dated if _breaks(one, limit, gender) in (True, broken)), None)
+    until_then = [one for one in series if one[0] <= latest[0]]
+    onset = _onset(until_then, {one[0] for one in until_then if _breaks(one, limit, gender) in (True, broken)})
     _, value, entry = latest
-    by_sex = broken is None
-    return Measurement(
-        measure.kind, measure.level, entry, value, measure.unit, _words(limit, measure, gender), onset, by_sex
-    )
+    words = _words(limit, measure, gender)
+    return Measurement(measure.kind, measure.level, entry, value, measure.unit, words, onset, by_sex=broken is None)
+
+
+def _worst(series: list[DatedValue], limit: Limit) -> DatedValue:
+    """The latest value; of several at the same moment the one that is furthest beyond the limit."""
+    tied = [one for one in series if one[0] == series[-1][0]]
+    return (max if limit.is_upper else min)(tied, key=lambda one: one[1])
+
+
+def _by_hand(dated: list[DatedValue]) -> dict[object, list[DatedValue]]:
+    hands: dict[object, list[DatedValue]] = {}
+    for one in dated:
+        hands.setdefault(_hand(one), []).append(one)
+    return hands
+
+
+def _hand(dated: DatedValue) -> object:
+    return dated[2].coding, dated[2].site.side
+
+
+def _onset(series: list[DatedValue], abnormal: set[PartialDate]) -> PartialDate:
+    """The first abnormal date since the last normal one (A-15)."""
+    last_normal = max((one[0] for one in series if one[0] not in abnormal), default=None)
+    return min(when for when in abnormal if last_normal is None or when > last_normal)
 
 
 def _breaks(dated: DatedValue, limit: Limit, gender: str | None) -> bool | None:

@@ -11,6 +11,7 @@ import msgspec
 
 from cds_service.coding import CodeCertainty, Coding
 from cds_service.derive import steroid_intervals as intervals
+from cds_service.derive.pregnancy import is_pregnant_or_postpartum
 from cds_service.derive.steroid_doses import DosePhase
 from cds_service.derive.steroid_intervals import Setting, Span, ingredient_of
 from cds_service.derive.steroid_knowledge import SteroidKnowledge
@@ -20,7 +21,7 @@ from cds_service.record import MedicationEntry, PatientRecord, SetAside
 LOCAL_PRODUCT, LOCAL_ROUTE, LOCAL_FORM = "local-product", "local-route", "local-form"
 NOT_CONVERTIBLE, ROUTE_UNKNOWN = "no-systemic-glucocorticoid", "route-unknown"
 DO_NOT_PERFORM, NOT_AN_ORDER, STATUS = "do-not-perform", "not-an-order", "status-not-counted"
-ZERO_DOSE = "zero-dose"
+ZERO_DOSE, ANTENATAL = "zero-dose", "antenatal"
 NAMED_STATUS = frozenset({"not-taken", "intended", "entered-in-error", "cancelled", "draft", "not-done", "declined"})
 
 # Flags of a course.
@@ -44,6 +45,7 @@ class Course(msgspec.Struct, frozen=True, gc=False):
 
     ``mg_per_day`` as written, ``peq_mg_per_day`` its prednisone equivalent, None when the dose is not known.
     ``span`` is the whole of the entry that it comes from and ``entry`` that entry's place in the record.
+    ``intravenous``: given into a vein, as far as the entry says.
     """
 
     references: tuple[str, ...]
@@ -61,6 +63,7 @@ class Course(msgspec.Struct, frozen=True, gc=False):
     strength_mg: float | None = None
     span: Span | None = None
     entry: int = 0
+    intravenous: bool = False
 
     @property
     def days(self) -> int:
@@ -114,6 +117,7 @@ def _setting(
         as_of.date(),
         has_dispenses=any(entry.resource_type == "MedicationDispense" for entry in record.medications),
         only_as_needed=frozenset({ingredient for ingredient, _ in prescribed} - regular),
+        pregnant=is_pregnant_or_postpartum(record.conditions, knowledge.antenatal, as_of),
         dispensed=[],
     )
 
@@ -125,6 +129,8 @@ def _courses_of(number: int, entry: MedicationEntry, setting: Setting) -> list[C
     refused = _refusal(entry, knowledge) or (route_flag if route_flag not in (None, ROUTE_UNCERTAIN) else None)
     if refused:
         return refused
+    if setting.pregnant and ingredient_of(entry) == knowledge.antenatal.ingredient and not _is_oral(entry, knowledge):
+        return ANTENATAL
     phases = intervals.phases_of_entry(_without_local_dosages(entry, knowledge), setting)
     if isinstance(phases, str):
         return phases
@@ -160,7 +166,7 @@ def _needs_dispense(entry: MedicationEntry, knowledge: SteroidKnowledge) -> bool
 
 def _route_flag(entry: MedicationEntry, knowledge: SteroidKnowledge) -> str | None:
     """None = systemic; ROUTE_UNCERTAIN; else the reason why it is not. What is said wins over product, then form."""
-    routes = entry.route_sets.union(*(dosage.route_sets for dosage in entry.dosages))
+    routes = _routes(entry)
     systemic_product = entry.product is not None and entry.product.systemic
     if routes & knowledge.route_sets.systemic:
         return None
@@ -171,6 +177,25 @@ def _route_flag(entry: MedicationEntry, knowledge: SteroidKnowledge) -> str | No
     if entry.form_sets & knowledge.form_sets.local:
         return LOCAL_FORM
     return ROUTE_UNCERTAIN if ingredient_of(entry) in knowledge.ingredients.route_uncertain else ROUTE_UNKNOWN
+
+
+def _routes(entry: MedicationEntry) -> frozenset[str]:
+    return entry.route_sets.union(*(dosage.route_sets for dosage in entry.dosages))
+
+
+def _is_oral(entry: MedicationEntry, knowledge: SteroidKnowledge) -> bool:
+    """By mouth; where no systemic route is said, by the product or the form."""
+    if routes := _routes(entry) & knowledge.route_sets.systemic:
+        return bool(routes & knowledge.route_sets.oral)
+    by_product = entry.product is not None and entry.product.form in knowledge.product_forms.oral
+    return by_product or bool(entry.form_sets & knowledge.form_sets.systemic)
+
+
+def _is_intravenous(entry: MedicationEntry, knowledge: SteroidKnowledge) -> bool:
+    """Into a vein; where no systemic route is said, an injection: so much of it is given in no other way."""
+    if routes := _routes(entry) & knowledge.route_sets.systemic:
+        return bool(routes & knowledge.route_sets.intravenous)
+    return entry.product is not None and entry.product.form in knowledge.product_forms.injected
 
 
 def _without_local_dosages(entry: MedicationEntry, knowledge: SteroidKnowledge) -> MedicationEntry:
@@ -226,6 +251,7 @@ def _course(number: int, entry: MedicationEntry, phase: DosePhase, flags: Sequen
         coded=CodeCertainty.TEXT if TEXT_ONLY in marks else entry.certainty,  # a code may name something else of it
         strength_mg=intervals.strength_of(entry),
         entry=number,
+        intravenous=_is_intravenous(entry, knowledge),
     )
 
 

@@ -24,7 +24,7 @@ class Setting(NamedTuple):
     """What the entries are read against. ``dispensed`` fills up while dispenses are read, before all others.
 
     ``has_dispenses``: the record holds a MedicationDispense of any drug (B-31). ``only_as_needed``: ingredients that
-    are ordered or stated as PRN and in no other way (A-38).
+    are ordered or stated as PRN and in no other way (A-38). ``pregnant``: or up to 180 days after a delivery (G11).
     """
 
     knowledge: SteroidKnowledge
@@ -32,6 +32,7 @@ class Setting(NamedTuple):
     today: date
     has_dispenses: bool
     only_as_needed: frozenset[str]
+    pregnant: bool
     dispensed: list[tuple[str, Span]]
 
     def is_dispensed(self, ingredient: str, phase: DosePhase) -> bool:

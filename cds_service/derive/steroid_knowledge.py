@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from cds_service.coding import Coding
+from cds_service.derive.pregnancy import PregnancyWindow
 
 
 class Ingredients(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,6 +23,27 @@ class Systemic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     systemic: frozenset[str]
     local: frozenset[str]
+
+
+class Routes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Words or value sets by the way a drug is given."""
+
+    oral: frozenset[str]
+    intravenous: frozenset[str]
+    injected: frozenset[str]
+    local: frozenset[str]
+
+    @property
+    def systemic(self) -> frozenset[str]:
+        """All ways that reach the whole body."""
+        return self.oral | self.intravenous | self.injected
+
+
+class ProductForms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Forms of product codes that say how a drug is given where no route is said."""
+
+    oral: frozenset[str]
+    injected: frozenset[str]
 
 
 class CountedStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +91,12 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     condition_sets: frozenset[str]
 
 
+class Antenatal(PregnancyWindow, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ingredient that is given for the lungs of an unborn child, and when (G11)."""
+
+    ingredient: str
+
+
 class LongTermUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Value sets of conditions that say "long-term systemic steroid" and nothing else (A-08)."""
 
@@ -76,7 +104,7 @@ class LongTermUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class PulseLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an intravenous pulse is: mg prednisone equivalent a day, for so many days (A-03, B-96)."""
+    """What an intravenous pulse is: mg prednisone equivalent a day, for at most so many days (A-03, B-96)."""
 
     at_least_daily_mg: float
     at_most_days: int
@@ -132,14 +160,16 @@ class SteroidKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     equivalents: Mapping[str, float]
     ingredients: Ingredients
     text_names: Mapping[str, str]
-    route_texts: Systemic
-    route_sets: Systemic
+    route_texts: Routes
+    route_sets: Routes
     form_sets: Systemic
+    product_forms: ProductForms
     status: CountedStatus
     durations: Durations
     units: Units
     timing_codes: Mapping[str, Mapping[str, TimingCode]]
     replacement: Replacement
+    antenatal: Antenatal
     long_term_use: LongTermUse
     pulse: PulseLimits
     windows: Windows
@@ -155,6 +185,8 @@ class SteroidKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             self.form_sets.systemic,
             self.form_sets.local,
             self.replacement.condition_sets,
+            self.antenatal.sets,
+            self.antenatal.delivery_sets,
             self.long_term_use.condition_sets,
         )
 

@@ -107,7 +107,7 @@ def find_pulses(
     found: dict[tuple[date, str], Pulse] = {}
     open_runs: dict[str, list[tuple[Stretch, float]]] = {}
     for stretch, by_ingredient in zip(timeline, taken, strict=True):
-        high = _pulse_doses(by_ingredient, knowledge)
+        high = _pulse_doses(stretch, by_ingredient, knowledge)
         for ingredient in [name for name, run in open_runs.items() if not _goes_on(run, stretch, name in high)]:
             found.update(_as_pulse(ingredient, open_runs.pop(ingredient), knowledge))
         for ingredient, peq in high.items():
@@ -117,9 +117,13 @@ def find_pulses(
     return found
 
 
-def _pulse_doses(taken: Doses, knowledge: SteroidKnowledge) -> dict[str, float]:
+def _pulse_doses(stretch: Stretch, taken: Doses, knowledge: SteroidKnowledge) -> dict[str, float]:
+    """A-03: high doses of what is given into a vein."""
     limit = knowledge.pulse.at_least_daily_mg
-    peq = {name: knowledge.prednisone_mg(name, mg) for name, mg in taken.items() if mg is not None}
+    into_a_vein = {course.ingredient for course in stretch.courses if course.intravenous}
+    peq = {
+        name: knowledge.prednisone_mg(name, mg) for name, mg in taken.items() if mg is not None and name in into_a_vein
+    }
     return {ingredient: mg for ingredient, mg in peq.items() if mg >= limit}
 
 

@@ -18,11 +18,15 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class AlbuminAdjustment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How calcium is read beside albumin (B-34): higher by ``per`` for each ``unit`` of albumin under ``below``."""
+    """How calcium is read beside albumin (B-34): higher by ``per`` for each ``unit`` of albumin under ``below``.
+
+    An albumin under ``lowest`` is not plausible and counts as none.
+    """
 
     set: str
     unit: str
     below: float
+    lowest: float
     per: float
     per_unit: str
     within_days: int

@@ -83,7 +83,8 @@ class FhirClient:
         max_bytes: int = MAX_BYTES,
         workers: int = 8 * IN_FLIGHT_PER_CALL,
     ) -> None:
-        self._options = {base: transport.options() for base, transport in (transports or {}).items()}
+        self._transports = dict(transports or {})
+        self._options = {base: transport.options() for base, transport in self._transports.items()}
         self._max_bytes = max_bytes
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="fhir")
         self._session = new_session(allowed)
@@ -160,7 +161,9 @@ class FhirClient:
 
     def _send(self, base: str, url: str, token: str | None, seconds: float, form: str | None) -> requests.Response:
         options: dict[str, Any] = {"timeout": TotalTimeout(total=seconds), **self._options.get(base, {})}
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers: dict[str, str | None] = {"Authorization": f"Bearer {token}"} if token else {}
+        if base in self._transports and self._transports[base].cached_answers:
+            headers["Cache-Control"] = None  # takes the session's away
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         method = "GET" if form is None else "POST"

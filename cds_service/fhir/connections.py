@@ -41,12 +41,16 @@ _HEADERS = {
 
 
 class Transport(msgspec.Struct, frozen=True):
-    """How one FHIR base is reached (P-11): files of a CA bundle, a client certificate and its key; a proxy's URL."""
+    """How one FHIR base is reached (P-11): files of a CA bundle, a client certificate and its key; a proxy's URL.
+
+    ``cached_answers``: the server may repeat an answer (P-09).
+    """
 
     ca_bundle: str | None = None
     certificate: str | None = None
     key: str | None = None
     proxy: str | None = None
+    cached_answers: bool = False
 
     def options(self) -> dict[str, Any]:
         """The same as arguments of ``requests``."""

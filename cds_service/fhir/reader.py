@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from cds_service.coding import Vocabulary
-from cds_service.fhir.datatypes import Element
+from cds_service.fhir.datatypes import ABSENT, Element
 from cds_service.fhir.outcomes import ALL_SEEN, FAILED, INCOMPLETE, Verdict, verdict_on_entry, verdict_on_value
 from cds_service.fhir.reading.codes import Codes
 from cds_service.fhir.reading.dates import Clock
@@ -95,9 +95,10 @@ def read_record(
     medications = _medications_and_patients(opened.values(), subjects)
     codes, repeats = Codes(vocabulary), Repeats()
     found: dict[str, list[Any]] = {kind.field: [] for kind in KINDS.values()}
+    metas: dict[str, msgspec.Raw] = {}
     for name, source in opened.items():
         reading = Reading(codes, clock, source.notes, facts.birth_date, medications, repeats)
-        found[KINDS[name].field] += _read_source(KINDS[name], source, subjects, reading)
+        found[KINDS[name].field] += _read_source(KINDS[name], source, subjects, reading, metas)
     notes = [*([patient.notes] if patient else ()), *(source.notes for source in opened.values())]
     return PatientRecord(
         patient_id=patient_id,
@@ -105,6 +106,7 @@ def read_record(
         gender=facts.gender,
         deceased=facts.deceased,
         sources={note.name: note.source() for note in notes},
+        metas=metas,
         **{field: tuple(entries) for field, entries in found.items()},
     )
 
@@ -157,7 +159,7 @@ def _sort_page(page: Page, wanted: type[Resource], source: _Opened) -> None:
             if entry.search is None or entry.search.mode in (None, "match", "include"):
                 source.own.append((entry.full_url, resource))
         elif type(resource) is OperationOutcome:
-            source.notes.worsen(verdict_on_value(resource) if page.value else verdict_on_entry(resource))
+            source.notes.outcome(verdict_on_value(resource) if page.value else verdict_on_entry(resource))
         else:
             source.others.append((entry.full_url, resource))
             if _is_stray(entry, resource, page):
@@ -187,7 +189,9 @@ def _medications_and_patients(sources: Iterable[_Opened], subjects: Subjects) ->
     return medications
 
 
-def _read_source(kind: Kind, source: _Opened, subjects: Subjects, reading: Reading) -> list[Any]:
+def _read_source(
+    kind: Kind, source: _Opened, subjects: Subjects, reading: Reading, metas: dict[str, msgspec.Raw]
+) -> list[Any]:
     entries: list[Any] = []
     seen: set[str] = set()
     notes, clock, is_ours, read = source.notes, reading.clock, kind.is_ours, kind.read
@@ -209,6 +213,8 @@ def _read_source(kind: Kind, source: _Opened, subjects: Subjects, reading: Readi
             notes.set_aside(resource, full_url, DATE_NOT_READABLE)
         if found and _is_new(found[0].reference, seen):
             entries += found
+            if resource.meta is not ABSENT:
+                metas[found[0].reference] = resource.meta
     _judge(kind, len(source.own), others, notes)
     return entries
 

@@ -24,9 +24,10 @@ from cds_service.fhir.datatypes import (
 
 
 class Resource(msgspec.Struct, gc=False, rename="camel", tag_field="resourceType", tag=True):
-    """A resource; its tag is its resourceType."""
+    """A resource; its tag is its resourceType. ``meta`` is decoded only when its version is asked for."""
 
     id: str | None = None
+    meta: msgspec.Raw = ABSENT
 
 
 class PatientLink(Element):

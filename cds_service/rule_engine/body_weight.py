@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import takewhile
 
 from cds_service.derive.index import RecordIndex
@@ -9,20 +10,19 @@ from cds_service.derive.weight import DIGITS, BodyMass, Weighed, WeightTrend, we
 from cds_service.record import BIRTH_DATE, ObservationEntry
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import FALSE
-from cds_service.rule_engine.inquiry import Inquiry, newest_onset, result_fact
+from cds_service.rule_engine.inquiry import Inquiry, onset_of, result_fact
 from cds_service.rule_engine.model import Fact, Verdict
 from cds_service.rule_engine.relations import Ask
 
 
-def trend_for(criterion: Criterion, inquiry: Inquiry) -> WeightTrend:
-    """The weights as they stand today, or as they stood on the day of the newest entry of the criterion ``at``."""
+def trends_for(criterion: Criterion, inquiry: Inquiry) -> tuple[WeightTrend, ...]:
+    """The weights as they stand today, or as they stood on the day of each entry of the criterion ``at``."""
     facts = inquiry.facts
     if criterion.at is None:
-        return facts.weight
-    day = newest_onset(inquiry.ask(criterion.at).entries)
-    if day is None:
-        return WeightTrend()
-    return weight_trend(RecordIndex(facts.record, day.latest), facts.weight_knowledge, facts.units)
+        return (facts.weight,)
+    onsets = [onset for entry in inquiry.ask(criterion.at).entries if (onset := onset_of(entry)) is not None]
+    days = sorted({onset.latest for onset in onsets}, reverse=True)
+    return tuple(weight_trend(RecordIndex(facts.record, day), facts.weight_knowledge, facts.units) for day in days)
 
 
 def weight_loss(criterion: Criterion) -> Ask:
@@ -30,14 +30,14 @@ def weight_loss(criterion: Criterion) -> Ask:
     above, at_least = criterion.weight_loss_above, criterion.weight_loss_at_least
 
     def ask(inquiry: Inquiry) -> Verdict:
-        trend = trend_for(criterion, inquiry)
-        loss, latest = trend.loss_percent, trend.latest
-        if loss is None or latest is None or trend.reference is None:
-            return inquiry.verdict((), ("observations",))
-        enough = (above is None or loss > above) and (at_least is None or loss >= at_least)
-        if not enough or (criterion.two_low_weights and trend.second_low is None):
-            return inquiry.verdict((), ("observations",))
-        return Verdict(True, _loss_facts(trend), (_first_low(trend, criterion),))
+        for trend in trends_for(criterion, inquiry):
+            loss, latest = trend.loss_percent, trend.latest
+            if loss is None or latest is None or trend.reference is None:
+                continue
+            enough = (above is None or loss > above) and (at_least is None or loss >= at_least)
+            if enough and not (criterion.two_low_weights and trend.second_low is None):
+                return Verdict(True, _loss_facts(trend), (_first_low(trend, criterion),))
+        return inquiry.verdict((), ("observations",))
 
     return ask
 
@@ -77,21 +77,29 @@ def bmi(criterion: Criterion) -> Ask:
         return (below is None or found.value < below) and (at_least is None or found.value >= at_least)
 
     def ask(inquiry: Inquiry) -> Verdict:
-        trend = trend_for(criterion, inquiry)
-        found, if_grown = trend.bmi, trend.bmi_if_grown
-        if found is not None and holds(found):
-            onset = tuple(takewhile(holds, reversed(trend.bmis)))[-1].entries[:1]  # since when it holds (A-15)
-            first = found.entries[0]
-            if len(found.entries) == 1:
-                return Verdict(True, (result_fact(first, "kg/m2", found.value, words),), onset)
-            said = f"body mass index {found.value:.1f} kg/m2, {words}"
-            return Verdict(True, (result_fact(first, "kg", trend.weights[-1].kg, said),), onset)
+        trends = trends_for(criterion, inquiry)
+        for trend in trends:
+            if trend.bmi is not None and holds(trend.bmi):
+                return Verdict(True, (_bmi_fact(trend.bmi, trend, words),), _first_such(trend, holds))
         seen = inquiry.verdict((), ("observations",))
-        if if_grown is not None and holds(if_grown):
+        if any(trend.bmi_if_grown is not None and holds(trend.bmi_if_grown) for trend in trends):
             return Verdict(None, missing=(BIRTH_DATE, *seen.missing))
         return seen
 
     return ask
+
+
+def _first_such(trend: WeightTrend, holds: Callable[[BodyMass], bool]) -> tuple[ObservationEntry, ...]:
+    """The entry since which the limit holds without a break: the onset (A-15)."""
+    return tuple(takewhile(holds, reversed(trend.bmis)))[-1].entries[:1]
+
+
+def _bmi_fact(found: BodyMass, trend: WeightTrend, words: str) -> Fact:
+    first = found.entries[0]
+    if len(found.entries) == 1:
+        return result_fact(first, "kg/m2", found.value, words)
+    said = f"body mass index {found.value:.1f} kg/m2, {words}"
+    return result_fact(first, "kg", trend.weights[-1].kg, said)
 
 
 def weight_stable(_: Criterion) -> Ask:

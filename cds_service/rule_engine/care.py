@@ -41,6 +41,11 @@ def is_open_order(entry: ActivityEntry) -> bool:
     return is_ordered(entry) and entry.status in ORDER_OPEN
 
 
+def is_under_way(entry: ActivityEntry) -> bool:
+    """An open order, or a Procedure in progress (A-44)."""
+    return is_open_order(entry) or (entry.resource_type == "Procedure" and entry.status == "in-progress")
+
+
 def _is_planned(entry: ActivityEntry) -> bool:
     """A care plan that runs, pauses or was completed."""
     return entry.resource_type == "CarePlan" and entry.status in ORDER_COUNTS
@@ -58,7 +63,7 @@ def done(criterion: Criterion) -> Ask:
             for entry in inquiry.index.activities.of(sets)
             if (counts(entry) or (planned_too and _is_planned(entry))) and timely(entry.date, inquiry)
         ]
-        if not criterion.only_ordered:
+        if not (criterion.only_ordered or criterion.under_way):
             found += [o for o in inquiry.index.observations.of(sets) if timely(o.effective, inquiry)]
         return inquiry.verdict(found, sources)
 
@@ -66,7 +71,12 @@ def done(criterion: Criterion) -> Ask:
 
 
 def _counts_as_done(criterion: Criterion) -> Callable[[ActivityEntry], bool]:
-    """Open orders count if ``ordered_counts``; completed ones also with ``completed_order_counts`` (B-96)."""
+    """Open orders count if ``ordered_counts``; completed ones also with ``completed_order_counts`` (B-96).
+
+    ``only_ordered`` and ``under_way`` leave out what was performed.
+    """
+    if criterion.under_way:
+        return is_under_way
     if criterion.only_ordered:
         return is_open_order
     if criterion.ordered_counts:
@@ -145,12 +155,12 @@ def planned_for(criterion: Criterion) -> Ask:
 
 
 def plan(criterion: Criterion) -> Ask:
-    """An order or a care plan of these sets, begun between so many days ago (A-43, B-47)."""
+    """An order or a care plan of these sets, begun between so many days ago (A-43, B-47); or the first of them."""
     sets, least, most = criterion.plan, criterion.plan_days_at_least, criterion.plan_days_at_most
 
     def ask(inquiry: Inquiry) -> Verdict:
         found = [
-            a
+            (a.date, a)
             for a in inquiry.index.activities_for.of(sets)
             if (is_ordered(a) or _is_planned(a))
             and a.date is not None
@@ -158,7 +168,9 @@ def plan(criterion: Criterion) -> Ask:
             and (least is None or a.date.older_than_days(least - 1, inquiry.as_of))
             and (most is None or a.date.within_days(most, inquiry.as_of))
         ]
-        return inquiry.verdict(found, ("orders", "carePlans"))
+        if criterion.first_plan_only:
+            found = sorted(found, key=lambda dated: dated[0])[:1]
+        return inquiry.verdict([entry for _, entry in found], ("orders", "carePlans"))
 
     return ask
 

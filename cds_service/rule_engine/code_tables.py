@@ -9,9 +9,9 @@ from typing import TypeVar
 import msgspec
 
 from cds_service.coding import Coding, Site, Sites, SteroidProduct, ValueSets, Vocabulary
-from cds_service.derive.steroid_knowledge import SteroidKnowledge
+from cds_service.derive.steroid_knowledge import Routes, SteroidKnowledge
 from cds_service.errors import RuleFileError
-from cds_service.rule_engine.written import convert, line_of, read_csv, read_toml
+from cds_service.rule_engine.written import convert, line_of, read_csv, read_text, read_toml
 
 VALUE_SET_COLUMNS = ("system", "code", "display", "scope", "verified_by", "note")
 SITE_COLUMNS = ("system", "code", "display", "scope", "side", "limb", "verified_by")
@@ -104,8 +104,9 @@ def load_code_tables(rules: Path, steroids: SteroidKnowledge, order_keys: Mappin
         timing_names=steroids.timing_names(),
         care_plan_words=_words(rules / "care_plan_words.csv"),
         route_names={
-            **dict.fromkeys(steroids.route_texts.systemic, steroids.route_sets.systemic),
-            **dict.fromkeys(steroids.route_texts.local, steroids.route_sets.local),
+            text: getattr(steroids.route_sets, way)
+            for way in Routes.__struct_fields__
+            for text in getattr(steroids.route_texts, way)
         },
     )
     return CodeTables(vocabulary, entries, sets.codings, asked)
@@ -114,7 +115,7 @@ def load_code_tables(rules: Path, steroids: SteroidKnowledge, order_keys: Mappin
 def _sets_asked_about(rules: Path, entries: Mapping[str, ValueSetEntry]) -> frozenset[str]:
     """The value sets that any other file names: what no rule asks about need not be read from a chart."""
     files = [path for path in rules.rglob("*.toml") if path.name not in ("value_sets.toml", "cases.toml")]
-    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    text = "\n".join(read_text(path) for path in files)
     return frozenset(name for name in entries if f'"{name}"' in text)
 
 

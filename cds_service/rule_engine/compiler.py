@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 
 from cds_service.rule_engine.criteria import Ask, compile_criterion
 from cds_service.rule_engine.criterion import Criterion, names_asked, names_needed, rules_named, without_relations
+from cds_service.rule_engine.expression import Expression, read_expression
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import Verdict
 
@@ -28,6 +31,21 @@ class Compiler:
             self._questions[wording] = _asked_once(compile_criterion(criterion, self._measured_kinds))
         return self._questions[wording]
 
+    def compile_all(self, criteria: Mapping[str, Criterion], known: Iterable[str]) -> dict[str, Ask]:
+        """Criteria by name; ``known`` are the names that their ``when`` may use. Raises ValueError with the name."""
+        names = frozenset(known)
+        compiled = {}
+        for name, criterion in criteria.items():
+            try:
+                compiled[name] = (
+                    self.compile(criterion)
+                    if criterion.when is None
+                    else _joined(read_expression(criterion.when, names))
+                )
+            except ValueError as error:
+                raise ValueError(f"criterion {name!r}: {error}") from error
+        return compiled
+
     def _unsure_with_its_relations(self, criterion: Criterion) -> Ask:
         """Entries that only miss a relation to something that could not be read leave the answer unknown, not false."""
         needed = names_needed(criterion)
@@ -44,6 +62,10 @@ class Compiler:
             return Verdict(None, missing=tuple(dict.fromkeys(name for answer in unsure for name in answer.missing)))
 
         return ask
+
+
+def _joined(expression: Expression) -> Ask:
+    return lambda inquiry: expression(inquiry.ask)
 
 
 def _asked_once(question: Ask) -> Ask:

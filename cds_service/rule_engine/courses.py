@@ -149,8 +149,11 @@ def _series(criterion: Criterion, inquiry: Inquiry) -> list[list[tuple[PartialDa
 def _pair(
     series: list[tuple[PartialDate, float, ObservationEntry]], criterion: Criterion, inquiry: Inquiry
 ) -> _Pair | None:
+    """The first value that is old enough, and the latest; one that is old itself must come as long after the first."""
     older = criterion.first_older_than_days or 0
     began = None if criterion.since is None else newest_onset(inquiry.ask(criterion.since).entries)
+    if began is None and criterion.since is not None:
+        return None
     firsts = [
         one
         for one in series
@@ -158,12 +161,10 @@ def _pair(
         and (began is None or (began.first_day - one[0].last_day).days <= criterion.slack_days)
     ]
     latest = series[-1]
-    window = criterion.within_days
-    if (
-        not firsts
-        or latest[0] <= firsts[0][0]
-        or (window is not None and not latest[0].within_days(window, inquiry.as_of))
-    ):
+    if not firsts or latest[0] <= firsts[0][0]:
+        return None
+    apart = (latest[0].first_day - firsts[0][0].last_day).days
+    if latest[0].older_than_days(older, inquiry.as_of) and apart <= older:
         return None
     return _Pair(firsts[0][1], latest[1], (firsts[0][2], latest[2]))
 

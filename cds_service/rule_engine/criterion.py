@@ -128,6 +128,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     setting: tuple[str, ...] = ()
     ordered_counts: bool = True
     only_ordered: bool = False
+    under_way: bool = False
     booked_only: bool = False
     completed_order_counts: bool = False
     care_plan_counts: bool = False
@@ -136,6 +137,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     stay_days_at_least: int | None = None
     plan_days_at_least: int | None = None
     plan_days_at_most: int | None = None
+    first_plan_only: bool = False
     open_now: bool = False
     current_within_days: int | None = None
     ended_within_days: int | None = None

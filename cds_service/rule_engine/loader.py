@@ -19,7 +19,9 @@ from cds_service.derive.weight_knowledge import WeightKnowledge
 from cds_service.errors import RuleFileError
 from cds_service.rule_engine.code_tables import CodeTables, load_code_tables, refuse_unasked
 from cds_service.rule_engine.compiler import Compiler
+from cds_service.rule_engine.contradictions import ContradictionKnowledge, Contradictions, compile_contradictions
 from cds_service.rule_engine.criterion import Criterion
+from cds_service.rule_engine.gate import Gate
 from cds_service.rule_engine.model import Rule
 from cds_service.rule_engine.rulebook import (
     Ask,
@@ -28,14 +30,13 @@ from cds_service.rule_engine.rulebook import (
     Gates,
     RuleBook,
     compile_domains,
-    compile_gates,
     compile_rule,
     in_asking_order,
 )
 from cds_service.rule_engine.tier import TierKnowledge
 from cds_service.rule_engine.written import convert, line_of, read_struct, read_toml
 
-REQUIRED_GATES = ("explained", "hospice_care", "palliative_care")
+REQUIRED_GATES = ("cause_recorded", "hospice_care", "palliative_care")
 ORDER_SYSTEM = "urn:atrophy-cds:orders"
 SET_FIELDS = (
     "condition",
@@ -58,6 +59,7 @@ class Knowledge(msgspec.Struct, frozen=True):
     folder: Path
     rules: RuleBook
     gate_criteria: Mapping[str, Criterion]
+    gates_in_words: tuple[Gate, ...]
     tables: CodeTables
     steroids: SteroidKnowledge
     findings: FindingKnowledge
@@ -75,13 +77,14 @@ class Knowledge(msgspec.Struct, frozen=True):
 
 
 class _Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``rules/gates.toml``: criteria that every rule may name."""
+    """``rules/gates.toml``: criteria that every rule may name, and the gates in words."""
 
     version: str
     owner: str
     checker: str
     review_by: str
     criteria: Mapping[str, Criterion]
+    gate: tuple[Gate, ...]
 
 
 def load_knowledge(folder: Path, today: date) -> Knowledge:
@@ -93,7 +96,7 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
     weight = read_struct(folder / "weight.toml", WeightKnowledge)
     habits = read_struct(folder / "habits.toml", HabitKnowledge)
     tiers = read_struct(folder / "tiers.toml", TierKnowledge)
-    orders = _order_keys(folder / "orders.toml")
+    orders = order_keys(folder / "orders.toml")
     tables = load_code_tables(folder, steroids, {Coding(ORDER_SYSTEM, key): f"order:{key}" for key in orders})
     known = tables.known_sets
     measured = frozenset(m.kind for m in findings.measured)
@@ -102,9 +105,10 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
     named.append(("habits.toml", habits.value_sets()))
     _refuse_unknown_sets(folder, named, known)
     gates_file = folder / "gates.toml"
-    gates = _read_gates(gates_file, known, kinds)
+    written_gates = _read_gates(gates_file, known, kinds)
+    gates = written_gates.criteria
     compiler = Compiler(measured)
-    compiled_gates = compile_gates(gates, compiler)
+    compiled_gates = compiler.compile_all(gates, gates)
     rules = [
         _compile(path, _read_rule(path, known, kinds, orders), (compiled_gates, gates), compiler)
         for path in sorted(folder.glob("*/rule.toml"))
@@ -116,11 +120,24 @@ def load_knowledge(folder: Path, today: date) -> Knowledge:
         in_order=_in_order(folder, rules),
         gates=compiled_gates,
         tiers=tiers,
+        contradictions=_read_contradictions(folder / "contradictions.toml", (known, kinds), rules, compiler),
         domains=_compile_domains(folder / "risk_domains.toml", domains, compiled_gates),
     )
     expired = tuple(c.rule.id for c in rules if c.rule.review_by < today)
     return Knowledge(
-        folder, book, gates, tables, steroids, findings, domains, units, weight, habits, pack_hash(folder), expired
+        folder=folder,
+        rules=book,
+        gate_criteria=gates,
+        gates_in_words=written_gates.gate,
+        tables=tables,
+        steroids=steroids,
+        findings=findings,
+        domains=domains,
+        units=units,
+        weight=weight,
+        habits=habits,
+        pack_hash=pack_hash(folder),
+        expired=expired,
     )
 
 
@@ -133,19 +150,33 @@ def pack_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _order_keys(path: Path) -> frozenset[str]:
+def order_keys(path: Path) -> frozenset[str]:
+    """The keys of the orders that ``path``, an ``orders.toml``, describes."""
     orders = read_toml(path).get("order", {})
     return frozenset(orders) if isinstance(orders, dict) else frozenset()
 
 
-def _read_gates(path: Path, known: frozenset[str], kinds: frozenset[str]) -> Mapping[str, Criterion]:
-    gates = read_struct(path, _Gates).criteria
+def _read_gates(path: Path, known: frozenset[str], kinds: frozenset[str]) -> _Gates:
+    written = read_struct(path, _Gates)
+    gates = written.criteria
     for name in REQUIRED_GATES:
         if name not in gates:
             raise RuleFileError(path, 1, f"the gate {name!r} is missing")
     for name, criterion in gates.items():
         _refuse_unknown_names(path, name, criterion, known, kinds)
-    return gates
+    return written
+
+
+def _read_contradictions(
+    path: Path, names: tuple[frozenset[str], frozenset[str]], rules: list[CompiledRule], compiler: Compiler
+) -> Contradictions:
+    knowledge = read_struct(path, ContradictionKnowledge)
+    for name, criterion in knowledge.criteria.items():
+        _refuse_unknown_names(path, name, criterion, *names)
+    try:
+        return compile_contradictions(knowledge, (c.rule.id for c in rules), compiler)
+    except ValueError as error:
+        raise RuleFileError(path, line_of(path, *str(error).split("'")[1:2]), str(error)) from error
 
 
 def _read_rule(path: Path, known: frozenset[str], kinds: frozenset[str], orders: frozenset[str]) -> Rule:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
 import msgspec
 
-from cds_service.coding import CodeCertainty
+from cds_service.coding import NOWHERE, CodeCertainty, Site
 from cds_service.derive.findings import Finding, FindingKnowledge
 from cds_service.derive.habits import HabitKnowledge
 from cds_service.derive.index import RecordIndex
@@ -108,6 +108,7 @@ class Rule(Written, frozen=True, kw_only=True):
     """One rule file. ``number`` is R01-R25 of the clinical specification, ``claims`` its S-numbers.
 
     ``own_trigger``: the tier neither silences nor caps it (A-02). ``pattern_tier``: its pattern alone makes tier 3.
+    ``below_critical``: the card of what is not critical, where it is not that of ``group`` (A-74).
     ``youngest``: not below this age (G11). ``context`` and ``looked_for`` name criteria: facts that the card adds when
     they hold, and things that it names as not found when they do not.
     """
@@ -129,6 +130,7 @@ class Rule(Written, frozen=True, kw_only=True):
     extension: bool = False
     own_trigger: bool = False
     pattern_tier: bool = False
+    below_critical: CardGroup | None = None
     passes_hospice: bool = False
     youngest: int | None = None
     carried_by: tuple[str, ...] = ()
@@ -144,6 +146,10 @@ class Rule(Written, frozen=True, kw_only=True):
     suppressed: tuple[Suppression, ...] = ()
     offers: tuple[Offer, ...] = ()
     advice: tuple[Advice, ...] = ()
+
+    def card_for(self, indicator: Indicator | None) -> CardGroup:
+        """The card on which it speaks: critical is always Emergency (A-74, B-25)."""
+        return "emergency" if indicator == "critical" else self.below_critical or self.group
 
 
 # --- what an evaluation answers --------------------------------------------------------------------------------------
@@ -164,7 +170,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     ``label`` and ``value`` may hold text from the chart: whoever prints them escapes them. ``date`` is as written in
     the chart, ``date_kind`` one of onset, recorded, measured, since, ordered, seen. ``threshold`` is the limit that
     the value was compared with, in words. ``began`` is what an onset's date means, ``certainty`` how surely a code
-    names it.
+    names it, ``site`` where on the body it is.
     """
 
     reference: str
@@ -176,6 +182,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     threshold: str | None = None
     began: PartialDate | None = None
     certainty: CodeCertainty = CodeCertainty.EXACT
+    site: Site = NOWHERE
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -242,13 +249,33 @@ class Facts(msgspec.Struct, frozen=True):
     unjudged_domains: Mapping[str, tuple[str, ...]] = {}
 
 
+class Contradiction(msgspec.Struct, frozen=True):
+    """Facts of the record that cannot all be so, the sentence that says it, and the ids of the rules it bears on."""
+
+    name: str
+    says: str
+    rules: frozenset[str]
+    facts: tuple[Fact, ...]
+
+
+def nothing_asked(_rule_id: str) -> Mapping[str, Verdict]:
+    """Of no rule anything was asked."""
+    return {}
+
+
 class Evaluation(msgspec.Struct, frozen=True):
-    """All answers for one patient. ``tier`` is E, 3, 2, 1 or 0 with the sentence that explains it."""
+    """All answers for one patient. ``tier`` is E, 3, 2, 1 or 0 with the sentence that explains it.
+
+    ``contradictions`` are those that bear on a rule that fired. ``verdicts_of`` gives for the id of a rule each
+    criterion behind its answer, in the order of its file; a rule that was not asked has none.
+    """
 
     facts: Facts
     tier: str
     tier_sentence: str
     assessments: tuple[Assessment, ...]
+    contradictions: tuple[Contradiction, ...] = ()
+    verdicts_of: Callable[[str], Mapping[str, Verdict]] = nothing_asked
 
     @property
     def fired(self) -> tuple[Assessment, ...]:

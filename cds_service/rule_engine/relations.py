@@ -38,9 +38,16 @@ def in_time(criterion: Criterion) -> InTime:
 
 
 def not_before(dated: PartialDate, criterion: Criterion, inquiry: Inquiry) -> bool:
-    """Not earlier than the newest entry of the criterion ``since``; where that is undated as the criterion says."""
+    """Not earlier than the newest entry of the criterion ``since``, or at most ``slack_days`` before it.
+
+    Where that entry is undated as the criterion says.
+    """
     began = newest_onset(inquiry.ask(criterion.since or "").entries)
-    return criterion.undated_since_counts if began is None else not dated.is_before(began)
+    if began is None:
+        return criterion.undated_since_counts
+    if criterion.slack_days:
+        return (began.first_day - dated.last_day).days <= criterion.slack_days
+    return not dated.is_before(began)
 
 
 def just_before(dated: PartialDate, criterion: Criterion, inquiry: Inquiry) -> bool:

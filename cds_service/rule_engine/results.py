@@ -139,7 +139,7 @@ class _Judge:
         knowledge = inquiry.facts.units.albumin
         albumin = latest(inquiry.index, (knowledge.set,), knowledge.unit, knowledge.within_days, inquiry.facts.units)
         plain = self._broken(value, entry, inquiry)
-        if albumin is None:
+        if albumin is None or albumin.value < knowledge.lowest:
             asks_low = self._criterion.below is not None or self._criterion.at_most is not None
             words = self._words(inquiry.record.gender, f"{self._criterion.unit or ''} (not albumin-adjusted)")
             return Reading(entry, when, value, None if plain and asks_low else plain, words)

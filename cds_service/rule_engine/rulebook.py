@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 import msgspec
 
 from cds_service.derive.risk_domains import DomainKnowledge, Shown
 from cds_service.rule_engine.compiler import Compiler
+from cds_service.rule_engine.contradictions import Contradictions
 from cds_service.rule_engine.criterion import Criterion, names_asked, rules_named
 from cds_service.rule_engine.expression import Expression, names_in, read_expression
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import Advice, Assessment, Facts, Fires, Offer, Rule, Suppression, Verdict
+from cds_service.rule_engine.plain_words import deciding_criteria
 from cds_service.rule_engine.tier import TierKnowledge
 
 Ask = Callable[[Inquiry], Verdict]
@@ -30,13 +32,14 @@ class CompiledFires(msgspec.Struct, frozen=True):
 class CompiledRule(msgspec.Struct, frozen=True):
     """A rule with everything that is asked of a patient compiled; shared gates are among its criteria.
 
-    ``pattern``: the criteria of its ways to fire, in the order of their text.
+    ``pattern``: the criteria of its ways to fire, in the order of their text. ``deciding``: all behind its answer.
     """
 
     rule: Rule
     criteria: Mapping[str, Ask]
     says: Mapping[str, str]
     pattern: tuple[str, ...]
+    deciding: tuple[str, ...]
     fires: tuple[CompiledFires, ...]
     suppressed: tuple[tuple[Suppression, Expression], ...]
     offers: tuple[tuple[Offer, Expression | None, Expression | None], ...]
@@ -59,6 +62,7 @@ class RuleBook(msgspec.Struct, frozen=True):
     in_order: tuple[CompiledRule, ...]
     gates: Mapping[str, Ask]
     tiers: TierKnowledge
+    contradictions: Contradictions
     domains: tuple[CompiledDomain, ...] = ()
 
     def domains_shown(self, facts: Facts) -> dict[str, Shown]:
@@ -76,7 +80,7 @@ class RuleBook(msgspec.Struct, frozen=True):
                     shown[domain.name] = "plain" if held.value else held.missing
         return shown
 
-    def named(self, words: Iterable[str]) -> frozenset[str]:
+    def named(self, words: Collection[str]) -> frozenset[str]:
         """Ids of the rules that the words name: an id, ``emergency`` (R01-R05) or ``extension`` (EXT).
 
         Raises ValueError for any other word.
@@ -91,17 +95,25 @@ class RuleBook(msgspec.Struct, frozen=True):
             raise ValueError(f"no rule or group of rules is called {unknown[0]!r}")
         return frozenset[str]().union(*(groups[word] for word in words))
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """Of all rules."""
+        return frozenset(compiled.rule.id for compiled in self.by_number)
+
+    @property
+    def urgent(self) -> frozenset[str]:
+        """Ids of R01-R05 and of every rule that can be critical: none of them ever trips by itself (B-25)."""
+        rules = (compiled.rule for compiled in self.by_number)
+        return frozenset(
+            rule.id for rule in rules if rule.group == "emergency" or any(f.indicator == "critical" for f in rule.fires)
+        )
+
     def own_trigger(self, assessment: Assessment) -> bool:
         """Whether the tier has no say over this card: as its branch says, else as its rule says (A-02)."""
         branch = next((f for f in assessment.rule.fires if f.name == assessment.branch), None)
         if branch is not None and branch.own_trigger is not None:
             return branch.own_trigger
         return assessment.rule.own_trigger
-
-
-def compile_gates(gates: Mapping[str, Criterion], compiler: Compiler) -> dict[str, Ask]:
-    """The shared criteria of ``rules/gates.toml``. Raises ValueError with the name of what is wrong."""
-    return _compile_criteria(gates, frozenset(gates), compiler)
 
 
 def compile_domains(knowledge: DomainKnowledge, gates: Mapping[str, Ask]) -> tuple[CompiledDomain, ...]:
@@ -117,27 +129,9 @@ def compile_domains(knowledge: DomainKnowledge, gates: Mapping[str, Ask]) -> tup
     )
 
 
-def _compile_criteria(criteria: Mapping[str, Criterion], known: frozenset[str], compiler: Compiler) -> dict[str, Ask]:
-    compiled = {}
-    for name, criterion in criteria.items():
-        try:
-            compiled[name] = (
-                compiler.compile(criterion)
-                if criterion.when is None
-                else _joined(read_expression(criterion.when, known))
-            )
-        except ValueError as error:
-            raise ValueError(f"criterion {name!r}: {error}") from error
-    return compiled
-
-
 def _of_gates(name: str) -> Ask:
     """A shared criterion, asked once for all rules of a patient."""
     return lambda inquiry: (inquiry.gates or inquiry).ask(name)
-
-
-def _joined(expression: Expression) -> Ask:
-    return lambda inquiry: expression(inquiry.ask)
 
 
 def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
@@ -146,7 +140,7 @@ def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
     if twice := sorted(gates.keys() & rule.criteria.keys()):
         raise ValueError(f"criterion {twice[0]!r} is already a shared gate")
     known = frozenset(gates) | frozenset(rule.criteria)
-    criteria = {**{name: _of_gates(name) for name in gates}, **_compile_criteria(rule.criteria, known, compiler)}
+    criteria = {**{name: _of_gates(name) for name in gates}, **compiler.compile_all(rule.criteria, known)}
 
     def read(text: str) -> Expression:
         return read_expression(text, known)
@@ -155,11 +149,13 @@ def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
         return None if text is None else read_expression(text, known)
 
     fires = tuple(CompiledFires(f, read(f.when), read_if_given(f.unless)) for f in rule.fires)
+    written = {**gate_criteria, **rule.criteria}
     compiled = CompiledRule(
         rule,
         criteria,
-        {name: criterion.says for name, criterion in {**gate_criteria, **rule.criteria}.items()},
+        {name: criterion.says for name, criterion in written.items()},
         tuple(dict.fromkeys(name for f in rule.fires for name in names_in(f.when))),
+        deciding_criteria(rule, written),
         fires,
         tuple((s, read(s.when)) for s in rule.suppressed),
         tuple((o, read_if_given(o.when), read_if_given(o.preselect_when)) for o in rule.offers),

@@ -205,14 +205,25 @@ def _near(criterion: Criterion) -> Narrow:
 
 
 def _recorded_after(criterion: Criterion) -> Narrow:
-    """Recorded at least so many days after the newest entry of the other criterion (B-47)."""
-    name, least = criterion.recorded_after or "", criterion.recorded_days_after
+    """Recorded so many days after an entry of the other criterion at which the same finding was there (B-47)."""
+    name, known, least = criterion.recorded_after or "", criterion.same_finding_as, criterion.recorded_days_after
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
-        began = newest_onset(inquiry.ask(name).entries)
-        if began is None:
-            return []
-        return [e for e in entries if e.recorded is not None and (e.recorded.first_day - began.last_day).days >= least]
+        starts = [onset for other in inquiry.ask(name).entries if (onset := onset_of(other)) is not None]
+        earlier = [other for other in inquiry.ask(known).entries if isinstance(other, Finding)] if known else []
+
+        def keep(entry: Sited) -> bool:
+            if entry.recorded is None:
+                return False
+            again = [other for other in earlier if isinstance(entry, Finding) and other.key == entry.key]
+            began = min((onset for other in again if (onset := onset_of(other)) is not None), default=None)
+            return any(
+                (entry.recorded.first_day - start.last_day).days >= least
+                and (began is None or began.first_day <= start.last_day)
+                for start in starts
+            )
+
+        return [entry for entry in entries if keep(entry)]
 
     return narrow
 

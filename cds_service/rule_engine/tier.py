@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -16,7 +16,10 @@ MANY_DOMAINS = 3
 
 
 class TierKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``rules/tiers.toml``: the sentences. Placeholders: {finding}, {steroid}, {domains}."""
+    """``rules/tiers.toml``: the sentences. Placeholders: {finding}, {steroid}, {domains}.
+
+    ``caps``: the highest indicator that a tier allows; no card in a tier without one. ``reached_when``: for people.
+    """
 
     version: str
     owner: str
@@ -39,6 +42,8 @@ class TierKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     dated_finding: str
     undated_finding: str
     check_goals_of_care: str
+    caps: Mapping[str, Indicator]
+    reached_when: Mapping[str, str]
 
 
 class Tier(msgspec.Struct, frozen=True):
@@ -54,22 +59,22 @@ def decide_tier(facts: Facts, answers: Iterable[Assessment], knowledge: TierKnow
     fired = [a for a in answers if a.status is Status.FIRED]
     level, steroid, domains = facts.finding_level, facts.exposure.level, facts.risk_domains
     strong = any(d.strength == "strong" for d in domains)
-    ladder: tuple[tuple[bool, str, str, Indicator | None], ...] = (
-        (any(a.indicator == "critical" for a in fired), "E", knowledge.emergency, "critical"),
-        (level >= UNEXPLAINED_LEVEL and not explained, "3", knowledge.unexplained, "warning"),
-        (level > 0 and steroid >= HIGH_STEROID, "3", knowledge.weak_on_steroids, "warning"),
-        (level > 0 and facts.tempo in ("48h", "28d", "90d"), "3", knowledge.recent, "warning"),
-        (any(a.rule.pattern_tier and a.indicator != "info" for a in fired), "3", knowledge.pattern, "warning"),
-        (level > 0 and bool(domains), "2", knowledge.finding_with_domains, "info"),
-        (steroid >= VERY_HIGH_STEROID, "2", knowledge.very_high_steroid, "info"),
-        (len(domains) >= MANY_DOMAINS and strong, "2", knowledge.many_domains, "info"),
-        (level > 0, "2", knowledge.finding_alone, "info"),
-        (bool(domains), "1", knowledge.domains_alone, None),
+    ladder: tuple[tuple[bool, str, str], ...] = (
+        (any(a.indicator == "critical" for a in fired), "E", knowledge.emergency),
+        (level >= UNEXPLAINED_LEVEL and not explained, "3", knowledge.unexplained),
+        (level > 0 and steroid >= HIGH_STEROID, "3", knowledge.weak_on_steroids),
+        (level > 0 and facts.tempo in ("48h", "28d", "90d"), "3", knowledge.recent),
+        (any(a.rule.pattern_tier and a.indicator != "info" for a in fired), "3", knowledge.pattern),
+        (level > 0 and bool(domains), "2", knowledge.finding_with_domains),
+        (steroid >= VERY_HIGH_STEROID, "2", knowledge.very_high_steroid),
+        (len(domains) >= MANY_DOMAINS and strong, "2", knowledge.many_domains),
+        (level > 0, "2", knowledge.finding_alone),
+        (bool(domains), "1", knowledge.domains_alone),
     )
-    for holds, name, sentence, cap in ladder:
+    for holds, name, sentence in ladder:
         if holds:
-            return Tier(name, _filled(sentence, facts, knowledge), cap)
-    return Tier("0", knowledge.nothing, None)
+            return Tier(name, _filled(sentence, facts, knowledge), knowledge.caps.get(name))
+    return Tier("0", knowledge.nothing, knowledge.caps.get("0"))
 
 
 def _filled(sentence: str, facts: Facts, knowledge: TierKnowledge) -> str:

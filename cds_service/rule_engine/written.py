@@ -21,10 +21,16 @@ _FIELD = re.compile(r"field `([^`]+)`")
 def read_toml(path: Path) -> dict[str, object]:
     """The tables of a TOML file. Raises RuleFileError where it is not TOML or cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         line = _TOML_LINE.search(str(error))
         raise RuleFileError(path, int(line[1]) if line else 1, f"not TOML: {error}") from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Raises RuleFileError where it cannot be read or is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RuleFileError(path, 1, f"cannot be read: {type(error).__name__}") from error
 
@@ -56,11 +62,7 @@ def line_of(path: Path, *words: str) -> int:
 
 def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Line number and row of a CSV file. Raises RuleFileError unless the header is exactly ``columns``."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RuleFileError(path, 1, f"cannot be read: {type(error).__name__}") from error
-    rows = csv.reader(text.splitlines())
+    rows = csv.reader(read_text(path).splitlines())
     header = next(rows, None)
     if header is None or tuple(header) != columns:
         raise RuleFileError(path, 1, f"the header must be {','.join(columns)}")

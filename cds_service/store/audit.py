@@ -30,7 +30,7 @@ class Head(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One thing that happened. ``what``: call, feedback or switch; ``said`` is JSON."""
+    """One thing that happened. ``what``: call, feedback, switch or rules; ``said`` is JSON."""
 
     number: int
     at: datetime

@@ -16,10 +16,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError, StoreUnavailable
-from cds_service.store import audit
+from cds_service.fhir.versions import ResourceVersion
+from cds_service.rule_engine.trace import CardTrace
+from cds_service.store import audit, governance
 from cds_service.store import connection as database
+from cds_service.store.explained import KeptCard, kept_card
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
+from cds_service.store.governance import AuditEntry, GovernanceStore
 from cds_service.store.memory import Answer, PatientMemory, reported_about
+from cds_service.store.outcomes import CardOutcome, outcomes
 from cds_service.store.schema import calls, cards_shown, feedback, token_ids
 
 _MINUTES_KEPT = 60  # of the counts of calls
@@ -46,6 +51,14 @@ class ShownCard(Protocol):
     def suggestions(self) -> Mapping[str, str]:
         """The uuid of each suggestion and the key of its order."""
 
+    @property
+    def cited(self) -> Sequence[ResourceVersion]:
+        """The resources that the card cites, as they were read."""
+
+    @property
+    def trace(self) -> CardTrace | None:
+        """Why it was shown; its facts are kept only as keyed fingerprints."""
+
 
 class Store:
     """One database. Safe for several threads, and for several processes of one machine on one SQLite file."""
@@ -65,9 +78,11 @@ class Store:
         self._key = read_or_make_key(key_file)
         self._keep_comments = keep_comments
         self._head: audit.Head | None = None
+        self.governance = GovernanceStore((self._engine, self._calls), self._own_turn, self._audit)
         dialect = sqlite if address.get_backend_name() == "sqlite" else postgresql
-        self._add_feedback = dialect.insert(feedback).on_conflict_do_nothing()
-        self._add_token_id = dialect.insert(token_ids).on_conflict_do_nothing()
+        # What comes back was new: PostgreSQL's driver does not count rows that were there already.
+        self._add_feedback = dialect.insert(feedback).on_conflict_do_nothing().returning(feedback.c.id)
+        self._add_token_id = dialect.insert(token_ids).on_conflict_do_nothing().returning(token_ids.c.token_id)
         self._count_call = (
             dialect.insert(calls)
             .on_conflict_do_update(index_elements=["client", "minute"], set_={"number": calls.c.number + 1})
@@ -117,6 +132,8 @@ class Store:
                 "indicator": card.indicator,
                 "suggestions": _json(card.suggestions),
                 "shown_at": shown_at,
+                "cited": _json([self.fingerprint(patient, *version) for version in card.cited]),
+                "trace": None if card.trace is None else _json(card.trace.keyed(self.fingerprint)),
             }
             for card in cards
         ]
@@ -124,7 +141,7 @@ class Store:
             if rows:
                 connection.execute(_NOTE_SHOWN, rows)
             if said is not None:
-                self._head = audit.append(connection, self._key, (shown_at, "call", client, said))
+                self._audit(connection, (shown_at, "call", client, said))
 
     def first_use(self, issuer: str, jti: str, until: datetime) -> bool:
         """Whether a token's id was not used before; from now on it was, for all processes (P-34).
@@ -133,7 +150,7 @@ class Store:
         """
         row = {"token_id": self.fingerprint(issuer, jti), "expires_at": until}
         with self._own_turn() as connection:
-            return bool(connection.execute(self._add_token_id, row).rowcount)
+            return connection.execute(self._add_token_id, row).first() is not None
 
     def calls_in_minute(self, client: str, now: datetime) -> int:
         """How often this client has called in this minute, with this call, at all processes (T30).
@@ -144,6 +161,9 @@ class Store:
         with self._own_turn() as connection:
             number: int = connection.execute(self._count_call, row).scalar_one()
         return number
+
+    def _audit(self, connection: Connection, entry: AuditEntry) -> None:
+        self._head = audit.append(connection, self._key, entry)
 
     @contextmanager
     def _own_turn(self) -> Iterator[Connection]:
@@ -165,9 +185,9 @@ class Store:
             shown = _suggestions_of_cards(connection, client, {item.card for item in items})
             known = [item for item in items if item.card in shown]
             rows = [self._row(client, item, shown[item.card], received_at) for item in known]
-            stored = connection.execute(self._add_feedback, rows).rowcount if rows else 0
+            stored = len(connection.execute(self._add_feedback, rows).all()) if rows else 0
             counts = {"stored": stored, "repeated": len(known) - stored, "unknown": len(items) - len(known)}
-            self._head = audit.append(connection, self._key, (received_at, "feedback", client, counts))
+            self._audit(connection, (received_at, "feedback", client, counts))
         return counts
 
     @property
@@ -193,12 +213,21 @@ class Store:
                 "cards_shown": connection.execute(delete(cards_shown).where(cards_shown.c.shown_at < before)).rowcount,
                 "token_ids": connection.execute(delete(token_ids).where(token_ids.c.expires_at < now)).rowcount,
                 "calls": connection.execute(delete(calls).where(calls.c.minute < minute)).rowcount,
+                **governance.purge(connection, before, now),
             }
         return {**gone, "audit": audit.purge(self._engine, self._key, before, now)}
+
+    def shown_card(self, client: str, card: str) -> KeptCard | None:
+        """A card that this client was shown, and why; None for any other, also after a purge."""
+        return kept_card(self._engine, client, card)
 
     def feedback_about(self, card: str) -> tuple[Answer, ...]:
         """Everything that was reported about one card, oldest first."""
         return reported_about(self._engine, card)
+
+    def outcomes(self, since: datetime | None) -> Iterator[CardOutcome]:
+        """What became of every card that was shown since a moment (None: ever). Raises StoreUnavailable."""
+        return outcomes(self._engine, since)
 
     def _row(
         self, client: str, item: FeedbackItem, suggestions: Mapping[str, str], received_at: datetime

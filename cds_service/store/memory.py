@@ -1,16 +1,18 @@
-"""What one client was shown about one patient, and what it answered: read once per call, and only when asked (A-16)."""
+"""What one client was shown about one patient and what it answered: each read at most once per call (A-16)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Engine, bindparam, select
 
 from cds_service.cds_hooks.feedback import Outcome
+from cds_service.cds_hooks.response import Indicator
+from cds_service.fhir.versions import ResourceVersion
 from cds_service.store.connection import or_unavailable
 from cds_service.store.schema import cards_shown, feedback
 
@@ -18,15 +20,25 @@ from cds_service.store.schema import cards_shown, feedback
 class Answer(msgspec.Struct, frozen=True):
     """Something a user did with a card.
 
-    ``at`` is when, in UTC, never later than we heard of it. ``accepted_orders`` are keys of orders.
+    ``at`` is when, in UTC, never later than we heard of it. ``accepted_orders`` are keys of orders. ``indicator`` is
+    the card's, ``cited`` the fingerprints of the resource versions that it cites.
     """
 
     card: str
     outcome: Outcome
     at: datetime
+    indicator: Indicator
     reason_code: str | None = None
     reason_system: str | None = None
     accepted_orders: tuple[str, ...] = ()
+    cited: frozenset[str] = frozenset()
+
+
+class Showing(NamedTuple):
+    """That a card was shown: when, and as what."""
+
+    at: datetime
+    indicator: Indicator
 
 
 class PatientMemory:
@@ -44,21 +56,44 @@ class PatientMemory:
 
     def first_shown(self, rule_id: str, evidence: str) -> datetime | None:
         """When this evidence for this rule was first on a card (B-25); None if never."""
-        return self._first_shown.get(self._keyed(rule_id, evidence))
+        showings = self._showings.get(self._keyed(rule_id, evidence))
+        return showings[0].at if showings else None
+
+    def last_shown(self, rule_id: str, evidence: str) -> Showing | None:
+        """The newest card with this evidence for this rule (A-16); None if there was none."""
+        showings = self._showings.get(self._keyed(rule_id, evidence))
+        return showings[-1] if showings else None
+
+    def disputed(self, reasons: Collection[str]) -> Callable[[ResourceVersion], bool] | None:
+        """Whether a card cites that version whose newest answer has one of these reasons (B-51); None: no card does."""
+        newest = {answer.card: answer for answer, _ in self._answered}
+        cited = [a.cited for a in newest.values() if a.outcome == "overridden" and a.reason_code in reasons]
+        marks = frozenset[str]().union(*cited)
+        return (lambda version: self.mark(version) in marks) if marks else None
+
+    def mark(self, version: ResourceVersion) -> str:
+        """The fingerprint of one version of one of this patient's resources."""
+        return self._keyed(self.patient, *version)
 
     @cached_property
     def _answers(self) -> dict[str, Answer]:
-        with or_unavailable(), self._engine.connect() as connection:
-            rows = connection.execute(_ANSWERS, self._whose).all()
         # Oldest first: a later answer replaces an earlier one.
-        return {mark: answer_of(row) for row in rows for mark in _marks(row.evidence)}
+        return {mark: answer for answer, evidence in self._answered for mark in _marks(evidence)}
 
     @cached_property
-    def _first_shown(self) -> dict[str, datetime]:
+    def _answered(self) -> list[tuple[Answer, str]]:
+        with or_unavailable(), self._engine.connect() as connection:
+            return [(answer_of(row), row.evidence) for row in connection.execute(_ANSWERS, self._whose)]
+
+    @cached_property
+    def _showings(self) -> dict[str, list[Showing]]:
         with or_unavailable(), self._engine.connect() as connection:
             rows = connection.execute(_SHOWN, self._whose).all()
-        # Newest first: the oldest stays.
-        return {mark: row.shown_at for row in rows for mark in _marks(row.evidence)}
+        found: dict[str, list[Showing]] = {}
+        for row in rows:
+            for mark in _marks(row.evidence):
+                found.setdefault(mark, []).append(Showing(row.shown_at, row.indicator))
+        return found
 
 
 def reported_about(engine: Engine, card: str) -> tuple[Answer, ...]:
@@ -75,19 +110,23 @@ def answer_of(row: Any) -> Answer:
         card=row.card,
         outcome=row.outcome,
         at=min(row.outcome_timestamp, row.received_at),
+        indicator=row.indicator,
         reason_code=row.reason_code,
         reason_system=row.reason_system,
         accepted_orders=tuple(orders[uuid] for uuid in accepted),
+        cited=frozenset(_marks(row.cited)),
     )
 
 
-def _marks(evidence: str) -> Iterator[str]:
-    yield from msgspec.json.decode(evidence, type=list[str])
+def _marks(written: str) -> Iterator[str]:
+    yield from msgspec.json.decode(written, type=list[str])
 
 
 _OF_PATIENT = (cards_shown.c.client == bindparam("of_client"), cards_shown.c.patient == bindparam("of_patient"))
 _SHOWN = (
-    select(cards_shown.c.evidence, cards_shown.c.shown_at).where(*_OF_PATIENT).order_by(cards_shown.c.shown_at.desc())
+    select(cards_shown.c.evidence, cards_shown.c.shown_at, cards_shown.c.indicator)
+    .where(*_OF_PATIENT)
+    .order_by(cards_shown.c.shown_at)
 )
 _REPORTED = (
     select(
@@ -100,6 +139,8 @@ _REPORTED = (
         feedback.c.accepted,
         cards_shown.c.suggestions,
         cards_shown.c.evidence,
+        cards_shown.c.indicator,
+        cards_shown.c.cited,
     )
     .join_from(feedback, cards_shown)
     .order_by(feedback.c.outcome_timestamp, feedback.c.id)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -41,8 +42,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
-# `patient` and `evidence` are keyed fingerprints (P-33): the tables name no patient.
-# `rules`, `evidence` and `suggestions` are JSON: [[id, version]], [fingerprint], {suggestion uuid: order key}.
+# `patient`, `evidence` and `cited` are keyed fingerprints (P-33): the tables name no patient and no resource.
+# `rules`, `evidence`, `suggestions` and `cited` are JSON: [[id, version]], [fingerprint], {suggestion uuid: order key},
+# [fingerprint of a resource in one version]; `trace` is a rule_engine.trace.CardTrace with fingerprints for facts, and
+# none for cards shown before it was kept.
 cards_shown = Table(
     "cards_shown",
     metadata,
@@ -54,6 +57,8 @@ cards_shown = Table(
     Column("indicator", String(8), nullable=False),
     Column("suggestions", Text, nullable=False),
     Column("shown_at", UtcDateTime, nullable=False),
+    Column("cited", Text, nullable=False, server_default="[]"),
+    Column("trace", Text),
     Index("ix_cards_shown_client_patient", "client", "patient"),
 )
 
@@ -72,6 +77,7 @@ feedback = Table(
     Column("reason_system", String(255)),
     Column("comment", Text),
     UniqueConstraint("card", "outcome", "outcome_timestamp", name="uq_feedback_card_outcome_time"),
+    Index("ix_feedback_received_at", "received_at"),
 )
 
 # Ids of tokens that were used (C77), as keyed fingerprints, until they expire.
@@ -113,4 +119,40 @@ audit_checkpoints = Table(
     Column("seal", String(64), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("proof", String(64), nullable=False),
+)
+
+# What is switched off, or was and is on again. `rule` and `client` are ids, or * for every one.
+switches = Table(
+    "switches",
+    metadata,
+    Column("rule", String(255), primary_key=True),
+    Column("client", String(255), primary_key=True),
+    Column("state", String(3), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# How often a rule was asked for a client in one day of the site, how often it fired, how often it was slow (B-52).
+rule_days = Table(
+    "rule_days",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("client", String(255), primary_key=True),
+    Column("rule", String(255), primary_key=True),
+    Column("evaluations", Integer, nullable=False),
+    Column("firings", Integer, nullable=False),
+    Column("slow", Integer, nullable=False),
+)
+
+# Cards that count in an alert budget (B-25). `whom` is a keyed fingerprint of a patient or of a user (P-33).
+counted_cards = Table(
+    "counted_cards",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("client", String(255), nullable=False),
+    Column("whom", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("shown_at", UtcDateTime, nullable=False),
+    Index("ix_counted_cards_client_whom_shown_at", "client", "whom", "shown_at"),
 )

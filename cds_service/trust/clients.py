@@ -10,11 +10,14 @@ from pathlib import Path
 
 import msgspec
 
+from cds_service.cards.links import CardLinks, allowed_links
+from cds_service.cards.memory import Repeat
 from cds_service.cards.profiles import profile_named
 from cds_service.cards.shape import OrderCode
 from cds_service.errors import SettingsError
 from cds_service.fhir.addresses import Network, never_contacted, place_of
 from cds_service.fhir.connections import Transport
+from cds_service.governance import Budget, SilentMode
 from cds_service.prefetch.access import FetchTerms
 from cds_service.record import SourceName
 from cds_service.settings import LONGEST_DEADLINE, is_origin
@@ -55,12 +58,19 @@ class _Server(_Written, frozen=True, kw_only=True):
 class FhirServer(_Server, frozen=True, kw_only=True):
     """A FHIR base URL that may be read for a client; ``aliases`` are other spellings of it (P-08).
 
-    ``post_search``: it is searched by POST, so that no patient's id stands in the addresses of searches (P-09).
+    ``post_search``: it is searched by POST, so that no patient's id stands in the addresses of searches;
+    ``cached_answers``: it may answer from its cache (P-09).
     """
 
     base: str
     aliases: tuple[str, ...] = ()
     post_search: bool = False
+    cached_answers: bool = False
+
+    @property
+    def transport(self) -> Transport:
+        """How it is reached."""
+        return msgspec.structs.replace(super().transport, cached_answers=self.cached_answers)
 
     @property
     def url(self) -> str:
@@ -80,6 +90,7 @@ class Audiences(_Written, frozen=True, kw_only=True):
     discovery: tuple[str, ...] = ()
     service: tuple[str, ...] = ()
     feedback: tuple[str, ...] = ()
+    explain: tuple[str, ...] = ()
 
 
 class CdsClient(_Written, frozen=True, kw_only=True):
@@ -87,8 +98,11 @@ class CdsClient(_Written, frozen=True, kw_only=True):
 
     ``issuer`` and ``tenants`` are ``iss`` and ``tenant`` of its tokens; no tenants means that the claim is not looked
     at. Its keys are in ``key_sets``, or in ``keys_file`` when it has no ``jku`` (C76). ``profile`` shapes cards for
-    what it can show. ``link_hosts``: the hosts that links on its cards may name (T26). ``order_codes``: by key of an
-    order what the site's own system calls it.
+    what it can show. ``link_hosts``: the hosts that links on its cards may name (T26); ``timeline_url``: the launch
+    address of a SMART app with the patient's timeline, unless it is that of the settings. ``order_codes``: by key of
+    an order what the site's own system calls it. ``repeat``: whether a card that nobody answered is shown again;
+    ``once`` is for a client that never sends feedback (A-16). ``silent``: what is asked and not shown; ``budget``: most
+    cards (B-52).
     """
 
     id: str
@@ -107,8 +121,12 @@ class CdsClient(_Written, frozen=True, kw_only=True):
     max_body_bytes: int | None = None
     origins: tuple[str, ...] = ()
     link_hosts: tuple[str, ...] = ()
+    timeline_url: str | None = None
     rules_off: tuple[str, ...] = ()
     order_codes: Mapping[str, OrderCode] = {}
+    repeat: Repeat = "until-answered"
+    silent: SilentMode | None = None
+    budget: Budget | None = None
 
     @property
     def servers(self) -> tuple[FhirServer | KeySet, ...]:
@@ -161,16 +179,36 @@ def _problems_of(client: CdsClient) -> Iterator[str]:
         ((client.max_body_bytes or 1) > 0, "`max_body_bytes` must be above 0"),
         (all(map(is_origin, client.origins)), "`origins` must list origins such as https://ehr.example"),
         (all(map(_HOST.fullmatch, client.link_hosts)), "`link_hosts` must list host names"),
+        (_may_be_linked(client), "`timeline_url` must be an https URL at one of its `link_hosts` (T26)"),
         (not client.anonymous_fhir or bool(client.fhir), "`anonymous_fhir` without [[client.fhir]] means nothing"),
     )  # fmt: skip
     problems = [problem for holds, problem in checks if not holds]
+    problems += _problems_of_governance(client)
     for server in client.servers:
         problems += _problems_of_server(server)
     try:
-        profile_named(client.profile)
+        profile = profile_named(client.profile)
     except SettingsError as error:
         problems.append(str(error))
+    else:
+        if (client.silent or client.budget) and not profile.evaluation_extension:
+            problems.append("`silent` and `budget` need the evaluation extension, which names what is hidden")
     yield from (f"client {client.id!r}: {problem}" for problem in problems)
+
+
+def _may_be_linked(client: CdsClient) -> bool:
+    """Whether the address of its timeline is none, or one that its cards may name."""
+    allowed = CardLinks(timeline=client.timeline_url), profile_named("cds-hooks-2.0"), client.link_hosts
+    return client.timeline_url is None or allowed_links(*allowed).timeline is not None
+
+
+def _problems_of_governance(client: CdsClient) -> Iterator[str]:
+    if client.silent is not None and not (client.silent.rules and 0 < client.silent.share_of_users <= 1):
+        yield "`silent` needs `rules`, and a `share_of_users` above 0 and at most 1"
+    if client.budget is not None:
+        limits = [most for most in msgspec.structs.astuple(client.budget) if most is not None]
+        if not limits or min(limits) < 1:
+            yield "`budget` needs cards_per_patient_day or cards_per_user_week, each at least 1"
 
 
 def _problems_of_server(server: FhirServer | KeySet) -> Iterator[str]:

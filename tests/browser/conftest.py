@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -17,6 +16,7 @@ from cds_service.app import STORE, create_app
 from cds_service.settings import Settings
 from cds_service.store import Store
 from tests.browser.charts import STEROID_MYOPATHY
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -137,11 +137,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
             store = app.extensions[STORE]
             stack.callback(store.close)
             server = make_server("127.0.0.1", 0, _in_one_piece(app), threaded=True, request_handler=_QuietHandler)
-            stack.callback(server.server_close)
-            thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(server.shutdown)
+            stack.enter_context(serving(server))
             return LiveServer(f"http://127.0.0.1:{server.port}", store)
 
         yield start

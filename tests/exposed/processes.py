@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -12,7 +13,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from cds_service.fixture_patients import hook_request_for, load_fixture_patients
 
 ROOT = Path(__file__).parents[2]
 NGINX = shutil.which("nginx") or ("/usr/sbin/nginx" if Path("/usr/sbin/nginx").exists() else None)
@@ -130,3 +135,38 @@ def post(url: str, body: bytes, **headers: str) -> int:
             return int(response.status)
     except urllib.error.HTTPError as refused:
         return refused.code
+
+
+def ask(url: str, body: bytes, **headers: str) -> dict[str, Any]:
+    """The JSON that a POST of JSON is answered with; only a 200 will do."""
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def about(patient: str) -> bytes:
+    """A call about a synthetic patient, dated around today."""
+    patients = load_fixture_patients(ROOT / "fixtures", datetime.now(UTC).date())
+    return json.dumps(hook_request_for(next(p for p in patients if p.id == patient))).encode()
+
+
+def status_of(answer: dict[str, Any], rule: str) -> tuple[str, str]:
+    """Status and reason of a rule in an answer."""
+    rules = answer["extension"]["org.atrophy-cds.evaluation"]["rules"]
+    return next((r["status"], r["reason"]) for r in rules if r["id"] == rule)
+
+
+def command(folder: Path, *arguments: str) -> str:
+    """What ``atrophy-cds`` prints for these arguments, on the database in ``folder``."""
+    env = {**os.environ, "ATROPHY_CDS_DATABASE_URL": f"sqlite:///{folder}/cds.db"}
+    run = subprocess.run(
+        [sys.executable, "-m", "cds_service", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    return run.stdout
+
+
+def workers_of(running: Running) -> list[int]:
+    """The process ids of gunicorn's workers."""
+    children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
+    return [int(pid) for pid in children.read_text().split()]

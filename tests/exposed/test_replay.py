@@ -23,9 +23,14 @@ def ehr() -> Ehr:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, ehr: Ehr) -> dict[str, str]:
+def environment(tmp_path: Path, ehr: Ehr, database_url: str) -> dict[str, str]:
     clients = write_clients(tmp_path, ehr, "calls_per_minute = 100000")
-    return {"ATROPHY_CDS_CLIENTS_FILE": str(clients), "ATROPHY_CDS_PUBLIC_URL": PUBLIC_URL}
+    return {
+        "ATROPHY_CDS_CLIENTS_FILE": str(clients),
+        "ATROPHY_CDS_PUBLIC_URL": PUBLIC_URL,
+        "ATROPHY_CDS_DATABASE_URL": database_url,
+        "ATROPHY_CDS_KEY_FILE": str(tmp_path / "cds.key"),
+    }
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,23 +107,29 @@ class TestMedicationsAreOneGroup:
     def prefetch(self) -> Json:
         return without("carePlans", "carded") | {name: searchset() for name in (*MEDICATION_SOURCES, "carePlans")}
 
+    @pytest.fixture
+    def answer(self, unhurried: FlaskClient, server: FhirServer, prefetch: Json) -> Callable[[str, int], Json]:
+        """The answer when one member must be fetched and the server has this status for it."""
+
+        def answer(member: str, status: int) -> Json:
+            del prefetch[member]
+            server.faults.update(fault_for(member, Fault(status=status)))
+            body: Json = call(unhurried, server.base, prefetch)[1]
+            return body
+
+        return answer
+
     @pytest.mark.parametrize("failed", MEDICATION_SOURCES)
-    def test_a_failed_member_never_makes_a_rule_not_met(
-        self, unhurried: FlaskClient, server: FhirServer, prefetch: Json, failed: str
-    ) -> None:
-        del prefetch[failed]
-        server.faults.update(fault_for(failed, Fault(status=401)))
-        _, body, _ = call(unhurried, server.base, prefetch)
+    def test_a_failed_member_never_makes_a_rule_not_met(self, answer: Callable[[str, int], Json], failed: str) -> None:
+        body = answer(failed, 401)
         assert rules(body)[STEROID_RULE] == "unknown"
         assert "- medication\n" in gap_text(body)
 
     @pytest.mark.parametrize("lacking", MEDICATION_SOURCES)
     def test_the_others_stand_for_one_that_is_not_offered(
-        self, unhurried: FlaskClient, server: FhirServer, prefetch: Json, lacking: str
+        self, answer: Callable[[str, int], Json], lacking: str
     ) -> None:
-        del prefetch[lacking]
-        server.faults.update(fault_for(lacking, Fault(status=404)))
-        _, body, _ = call(unhurried, server.base, prefetch)
+        body = answer(lacking, 404)
         assert states(body)[lacking] == "not-offered"
         assert rules(body)[STEROID_RULE] == "not-met"
         assert "gap" not in cards(body)

@@ -10,13 +10,12 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any, Self
 
 import msgspec
 import requests
 
-from cds_service.app import build_service, clients_of, create_app
+from cds_service.app import build_service, create_app, read_files
 from cds_service.cds_hooks.request import parse_hook_request
 from cds_service.fhir.client import FhirClient
 from cds_service.fhir.reader import read_record
@@ -27,6 +26,7 @@ from cds_service.service import load_rule_pack
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.trust import OpenMode
+from tests.serving import serving
 
 FHIR = "application/fhir+json"
 EVALUATION = "org.atrophy-cds.evaluation"
@@ -92,11 +92,11 @@ class Service:
         settings = Settings(open=True, database_url=f"sqlite:///{folder}/cds.db", deadline_seconds=deadline)
         self._store = Store(settings.database_url)
         self._store.migrate()
-        service = build_service(settings, clients_of(settings), OpenMode(), self._store, lambda: now)
+        service = build_service(settings, read_files(settings), OpenMode(), self._store, lambda: now)
         reads = reads_of(load_rule_pack(settings.rules_dir, settings.today()))
         if all_observations:
             reads = msgspec.structs.replace(reads, observation_codes=(), undated_codes=())
-        service._plan = prefetch_plan(reads, page_size)
+        service._records.plan = prefetch_plan(reads, page_size)
         app = create_app(settings, clock=lambda: now, store=self._store, service=service)
         self._client = app.test_client()
         self._service = service
@@ -128,7 +128,7 @@ class Service:
         with FhirClient() as client:
             payloads = complete(
                 request,
-                plan=self._service._plan,
+                plan=self._service._records.plan,
                 client=client,
                 as_of=self._now,
                 deadline=time.monotonic() + 30,
@@ -194,12 +194,8 @@ def altering(target: str) -> Iterator[Altering]:
             """Say nothing."""
 
     server.RequestHandlerClass = Handler
-    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with serving(server):
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def next_link(bundle: Json) -> str | None:

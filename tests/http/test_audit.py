@@ -15,6 +15,9 @@ from cds_service.errors import SettingsError
 from cds_service.fixture_patients import hook_request_for, load_fixture_patients
 from cds_service.settings import Settings
 from cds_service.store import Store
+from tests.http.governed import Site
+
+MIA = "mia-steroid-and-frailty"  # two cards
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def test_a_call_is_one_entry_that_names_no_patient(app: Flask, tmp_path: Path) -
     store: Store = app.extensions[STORE]
     (entry,) = store.audit_entries()
     said = json.loads(entry.said)
-    assert set(said) == {"asOf", "cards", "fired", "hookInstance", "profile", "rulePack", "unknown"}
+    assert set(said) == {"asOf", "calledWrong", "cards", "fired", "hookInstance", "profile", "rulePack", "unknown"}
     assert said["fired"] == ["steroid-myopathy"]
     for text in ("ada", "prednisone", "Testpatient", "Patient/"):
         assert text not in entry.said
@@ -73,3 +76,29 @@ def test_a_request_that_was_never_answered(app: Flask, tmp_path: Path) -> None:
 def test_a_head_that_is_none(app: Flask, head: str) -> None:
     with pytest.raises(SettingsError, match="--head"):
         verify(head, None)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "[client.silent]",
+        '[client.silent]\nrules = ["steroid-myopathy"]',
+        'rules_off = ["steroid-myopathy"]',
+        "[client.budget]\ncards_per_patient_day = 1",
+    ],
+    ids=["silent", "one rule silent", "one rule off", "over budget"],
+)
+def test_a_replay_withholds_what_was_withheld(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], entry: str
+) -> None:
+    """B-52: also cards that nobody saw come out word for word."""
+    site = Site(tmp_path, entry)
+    site.ask(MIA)
+    (tmp_path / "request.json").write_text(json.dumps(site.asked))
+    monkeypatch.setenv("ATROPHY_CDS_DATABASE_URL", f"sqlite:///{tmp_path}/cds.db")
+    assert verify(None, tmp_path / "request.json") == 0
+    said = site.audited()[0]
+    number = len(said["cards"]) + len(said.get("unseen", []))
+    assert said["withheld"]
+    assert number
+    assert f"{number} of {number} cards" in capsys.readouterr().out

@@ -3,7 +3,6 @@
 import http.client
 import io
 import json
-import threading
 import time
 from collections.abc import Iterator
 
@@ -18,6 +17,7 @@ from cds_service.cds_hooks.request import parse_hook_request
 from cds_service.errors import BadRequest
 from cds_service.settings import Settings
 from tests.http.stand_in import CALL, FEEDBACK, NOW, StandIn, a_call, an_item, diagnostics
+from tests.serving import serving
 
 JSON = "application/json"
 MB = 1024 * 1024
@@ -101,12 +101,8 @@ def port(settings: Settings, service: StandIn) -> Iterator[int]:
     small = msgspec.structs.replace(settings, max_body_bytes=2000)
     app: Flask = create_app(small, clock=lambda: NOW, store=service.store, service=service)
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server.server_port
 
 
 def post_in_chunks(port: int, body: bytes) -> tuple[int, bytes]:

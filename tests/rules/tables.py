@@ -11,6 +11,7 @@ ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"
 LOINC = "http://loinc.org"
 ATC = "http://www.whocc.no/atc"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 
 Row = dict[str, str]
 
@@ -29,6 +30,14 @@ def code_rows(rules: Path) -> Iterator[tuple[str, Row]]:
     for name, rows in value_sets(rules).items():
         yield from ((name, row) for row in rows)
     yield from (("body_sites", row) for row in read(rules / "body_sites.csv"))
+
+
+def drug_rows(rules: Path) -> Iterator[tuple[str, Row]]:
+    """Every row with the code of a drug: of the steroid products, and of the value sets that hold such codes."""
+    yield from (("steroid_products", row) for row in read(rules / "steroid_products.csv"))
+    for name, rows in value_sets(rules).items():
+        if any(row["system"] in (RXNORM, ATC) for row in rows):
+            yield from ((name, row) for row in rows)
 
 
 def covers(row: Row, system: str, code: str) -> bool:

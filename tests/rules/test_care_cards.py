@@ -1,4 +1,4 @@
-"""What the cards of R21, R22, R23 and R25 say and offer, from whole worked patients."""
+"""What the cards of R05, R21, R22, R23 and R25 say and offer, from whole worked patients."""
 
 from __future__ import annotations
 
@@ -102,3 +102,84 @@ def test_a_plan_that_did_not_help_shows_first_and_latest_value() -> None:
     text = care_card(CASES["R25-P1"])
     assert "17" in text
     assert "16.6" in text
+
+
+def test_a74_a_warning_of_r05_leads_the_diagnostic_card() -> None:
+    """One card, not two: CK at twelve times its limit beside other findings to be looked into."""
+    ck, pattern = CASES["R05-P2"], CASES["R06-MRC-grade"]
+    both = msgspec.structs.replace(
+        pattern,
+        conditions=(*pattern.conditions, *ck.conditions),
+        medications=ck.medications,
+        results=(*pattern.results, *ck.results),
+    )
+    (shown,) = cards_of(both).shown
+    assert (shown.lead, shown.indicator) == ("muscle-injury-electrolytes", "warning")
+    assert {rule for rule, _ in shown.rules} > {"muscle-injury-electrolytes"}
+
+
+def patient(**written: object) -> Case:
+    """A patient of 50 written as in a cases.toml."""
+    return msgspec.convert({"id": "here", "title": "here", "expect": {}, **written}, Case)
+
+
+def coded(code: str, days: int) -> dict[str, str]:
+    return {"code": code, "name": code, "onset": f"T-{days}d"}
+
+
+def offered_to(case: Case) -> str:
+    """The text of every suggestion on every card."""
+    return "; ".join(s.label for card in cards_of(case).cards for s in card.suggestions or ())
+
+
+STIFF = [coded("Z99.3", 400), coded("M24.50", 400)]
+WASTING = {
+    "conditions": [coded("C34.90", 300)],
+    "results": [
+        {"what": "weight", "value": 70, "unit": "kg", "on": "T-150d"},
+        {"what": "weight", "value": 64.4, "unit": "kg", "on": "T-2d"},
+    ],
+}
+THIN = {"results": [{"what": "bmi", "value": 17.6, "unit": "kg/m2", "on": "T-5d"}]}
+BURNT = {"conditions": [coded("T31.30", 310), coded("M62.81", 300)]}
+
+
+@pytest.mark.parametrize(("days", "again"), [(90, False), (91, True), (200, True)])
+@pytest.mark.parametrize(
+    ("record", "what", "label"),
+    [
+        ({"conditions": [coded("Z74.01", 400), coded("L89.152", 300)]}, "referral-physiotherapy", "Physiotherapy"),
+        (BURNT, "referral-physiotherapy", "Physiotherapy"),
+        (BURNT, "referral-dietitian", "Dietitian"),
+        (WASTING, "referral-dietitian", "Dietitian"),
+        (THIN, "referral-dietitian", "Dietitian"),
+    ],
+)
+def test_therapy_of_more_than_90_days_ago_is_offered_again(
+    record: dict[str, object], what: str, label: str, days: int, again: bool
+) -> None:
+    """S80, S83: done within 90 days. R14, R15, R21 and R23 ask for the same 90 days."""
+    done = {"what": what, "on": f"T-{days}d", "kind": "order", "status": "completed"}
+    assert (label in offered_to(patient(**record, activities=[done]))) is again
+
+
+@pytest.mark.parametrize(("days", "again"), [(365, False), (366, True)])
+def test_a_therapy_order_that_is_still_active_counts_for_365_days(days: int, again: bool) -> None:
+    """B-73, B-94."""
+    active = {"what": "referral-dietitian", "on": f"T-{days}d", "kind": "order"}
+    assert ("Dietitian" in offered_to(patient(**WASTING, activities=[active]))) is again
+
+
+@pytest.mark.parametrize(("days", "shown"), [(90, False), (91, True), (200, True)])
+def test_old_physiotherapy_does_not_take_the_card_of_a_stiff_joint(days: int, shown: bool) -> None:
+    """R23 and B-11: its only order is physiotherapy."""
+    seen = {"what": "referral-physiotherapy", "on": f"T-{days}d"}
+    assert bool(cards_of(patient(conditions=STIFF, activities=[seen])).cards) is shown
+
+
+@pytest.mark.parametrize(("days", "again"), [(180, False), (181, True)])
+def test_occupational_therapy_of_more_than_180_days_ago_is_offered_again(days: int, again: bool) -> None:
+    """G8, B-41."""
+    seen = {"what": "referral-occupational-therapy", "on": f"T-{days}d"}
+    record = [*STIFF, coded("Z74.1", 400)]
+    assert ("Occupational therapy" in offered_to(patient(conditions=record, activities=[seen]))) is again

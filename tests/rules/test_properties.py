@@ -16,13 +16,14 @@ from cds_service.cards.compose import CardContext, compose
 from cds_service.cards.knowledge import load_deck
 from cds_service.cards.memory import NO_MEMORY
 from cds_service.case_resources import PATIENT_ID, case_resources
-from cds_service.cases import Case, CaseCondition, CaseMedication, load_cases
+from cds_service.cases import Case, CaseCondition, CaseMedication, CaseVisit, load_cases
 from cds_service.fhir.reader import payloads_from_resources, read_record
 from cds_service.record import SourceState
 from cds_service.rule_engine.evaluate import evaluate
+from cds_service.rule_engine.expression import names_in
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
-from cds_service.rule_engine.model import Evaluation, Status
+from cds_service.rule_engine.model import Evaluation, Rule, Status
 
 RULES = Path(__file__).parents[2] / "rules"
 CASES = [case for _, case in load_cases(RULES)]
@@ -30,13 +31,24 @@ AS_OF = datetime(2026, 11, 2, 12, tzinfo=UTC)
 KNOWLEDGE: Knowledge = load_knowledge(RULES, AS_OF.date())
 DECK = load_deck(RULES)
 LIVING = [case for case in CASES if not case.deceased]
-# A rule whose findings another takes once that one is no longer silenced by what cannot be read.
-TAKERS = {
-    compiled.rule.id: {other for c in compiled.rule.criteria.values() for other in c.not_taken_by}
-    for compiled in KNOWLEDGE.rules.by_number
-}
+
+
+def takers(rule: Rule) -> set[str]:
+    """The rules whose card is shown in place of this one's: they take its findings, or are its exception (A-19)."""
+    criteria = {**KNOWLEDGE.gate_criteria, **rule.criteria}
+    found = {other for criterion in rule.criteria.values() for other in criterion.not_taken_by}
+    waiting = [fires.unless for fires in rule.fires if fires.unless]
+    while waiting:
+        for name in names_in(waiting.pop()):
+            found |= set(criteria[name].rule_fired)
+            waiting += [joined] if (joined := criteria[name].when) else []
+    return found
+
+
+TAKERS = {compiled.rule.id: takers(compiled.rule) for compiled in KNOWLEDGE.rules.by_number}
 by_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 Resource = dict[str, Any]
+_UNTOUCHED: dict[str, dict[str, tuple[str, str | None]]] = {}
 
 
 def resources_of(case: Case) -> list[Resource]:
@@ -46,6 +58,13 @@ def resources_of(case: Case) -> list[Resource]:
 def answers(resources: list[Resource], **states: SourceState) -> dict[str, tuple[str, str | None]]:
     """Status and indicator of every rule; ``states`` are sources not seen whole. A failed source has no entries."""
     return {a.rule.id: (a.status.value, a.indicator) for a in evaluation_of(resources, **states).assessments}
+
+
+def untouched(case: Case) -> dict[str, tuple[str, str | None]]:
+    """The answers to the case as written, which every property begins with."""
+    if case.id not in _UNTOUCHED:
+        _UNTOUCHED[case.id] = answers(resources_of(case))
+    return _UNTOUCHED[case.id]
 
 
 def evaluation_of(resources: list[Resource], **states: SourceState) -> Evaluation:
@@ -91,7 +110,7 @@ def test_a_refuted_or_mistaken_copy_changes_nothing(case: Case, word: str) -> No
     """G2: what was refuted or entered in error is as if it were not there."""
     resources = resources_of(case)
     change = {"verificationStatus": status("condition-ver-status", word)}
-    assert answers(resources) == answers(resources + copies(resources, change))
+    assert untouched(case) == answers(resources + copies(resources, change))
 
 
 @by_case
@@ -99,7 +118,7 @@ def test_a_resolved_copy_changes_nothing(case: Case) -> None:
     """G1: a resolved disorder triggers nothing. A hospice entry that ended within 90 days still counts (B-66)."""
     resources = resources_of(case)
     change = {"clinicalStatus": status("condition-clinical", "resolved"), "abatementDateTime": AS_OF.isoformat()}
-    assert answers(resources) == answers(resources + copies(resources, change))
+    assert untouched(case) == answers(resources + copies(resources, change))
 
 
 @by_case
@@ -118,7 +137,7 @@ def test_a_family_history_copy_changes_nothing(case: Case) -> None:
         for r in resources
         if r["resourceType"] == "Condition"
     ]
-    before, after = answers(resources), answers(resources + relatives)
+    before, after = untouched(case), answers(resources + relatives)
     excepted = {"suspected-myositis-myopathy"}  # B-55: a relative's muscle disease is context of R09
     if before["suspected-myositis-myopathy"] != after["suspected-myositis-myopathy"]:
         excepted |= {"unexplained-weakness-wasting", "neurogenic-pattern"}  # whose findings R09 then takes
@@ -164,17 +183,36 @@ DETAILS = ("gender", "birthDate")
 
 @pytest.mark.parametrize("case", LIVING, ids=[case.id for case in LIVING])
 def test_what_is_missing_never_turns_into_not_met(case: Case) -> None:
-    """T23, A-12: what could not be read never becomes "no": fired or unknown stays fired or unknown."""
+    """T23, A-12, B-55: what could not be read never becomes "no": fired or unknown stays fired or unknown.
+
+    Unless a rule that was silenced before speaks instead, as loudly: A-19, B-86 and B-91 let one card stand for both.
+    """
     patient, *others = resources = resources_of(case)
-    before = answers(resources)
+    before = untouched(case)
     without = {source: answers(resources, **{source: SourceState.FAILED}) for source in SOURCES}
     for detail in DETAILS:
         without[detail] = answers([{k: v for k, v in patient.items() if k != detail}, *others])
     for missing, after in without.items():
-        for rule, (was, _) in before.items():
+        for rule, (was, indicator) in before.items():
             if was in ("fired", "unknown"):
-                taken = any(after[other][0] == "fired" != before[other][0] for other in TAKERS.get(rule, ()))
+                speak = [after[other] for other in TAKERS[rule] if before[other][0] != "fired" == after[other][0]]
+                taken = any(not is_louder((was, indicator), (was, instead)) for _, instead in speak)
                 assert after[rule][0] in ("fired", "unknown", "suppressed") or taken, (missing, rule)
+
+
+def test_a_warning_gives_way_to_the_stroke_prompt_that_an_unread_source_lets_speak() -> None:
+    """A-19 within B-55: with the visits unread nobody knows of neurology, so R01 warns, and R04 not beside."""
+    conditions = (
+        CaseCondition(code="G81.91", name="Hemiplegia, right dominant side", onset="T-4d"),
+        CaseCondition(code="R47.1", name="Dysarthria", onset="T-4d"),
+    )
+    seen = (CaseVisit(on="T-3d", specialty="specialty-neurology"),)
+    resources = resources_of(Case(id="a19", title="A-19", expect={}, conditions=conditions, visits=seen))
+    before, after = answers(resources), answers(resources, encounters=SourceState.FAILED)
+    stroke, swallowing = "sudden-focal-weakness", "breathing-swallowing-weakness"
+    assert stroke in TAKERS[swallowing]
+    assert (before[stroke][0], before[swallowing]) == ("suppressed", ("fired", "warning"))
+    assert (after[stroke], after[swallowing]) == (("fired", "warning"), ("not-met", None))
 
 
 @by_case
@@ -232,7 +270,7 @@ def test_an_incomplete_source_never_hides_what_was_found(case: Case) -> None:
         ("conditions", "medicationStatements", "medicationRequests", "observations", "encounters", "orders"),
         SourceState.INCOMPLETE,
     )
-    before, after = answers(resources), answers(resources, **everything)
+    before, after = untouched(case), answers(resources, **everything)
     for rule, (was, indicator) in before.items():
         if was == "fired" and indicator != "info":
             assert after[rule] == (was, indicator) or is_louder(after[rule], (was, indicator)), rule

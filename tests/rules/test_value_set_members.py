@@ -26,7 +26,9 @@ HELD = [
      "I63.9 G45.9 I69.351"),
     ("§2", "polio", "A80.9 B91 G14 Z86.12 398102009 31097004"),
     ("§2", "neuropathy", "G54.0 G56.01 G56.21 G57.00 G58.9 G60.0 G61.81 G62.9 G63 M54.16 E11.42"),
+    ("§2", "radiculopathy", "M54.16 394640000 54404000 128196005 2415007"),
     ("§2", "myopathy", "G72.0 G72.41 G72.9 M33.10 G71.01 M60.10"),
+    ("B-30", "congenital-myopathy", "G71.20 G71.21"),
     ("B-07", "toxic-or-unspecified-myopathy", "G72.0 G72.2 G72.9"),
     ("B-67", "infective-or-unspecified-myositis", "M60.80 M60.9"),
     ("§2", "systemic-illness", "C34.90 C50.911 C61 C71.9 C43.9 C7A.00 C96.9 363346000 B20 Z21 86406008 A15.0 A19.9 "
@@ -38,6 +40,7 @@ HELD = [
     ("§2", "alcohol", "F10.10 F10.20 F10.231 G62.1 G72.1 66590003 15167005"),
     ("§2", "immobility", "Z74.01 M62.3 Z99.3 160685001"),
     ("B-45, B-79", "immobility-long", "Z74.01 M62.3 Z99.3 160685001 225612007 G82.20 160684002"),
+    ("R22: with injury", "serious-injury", "S06.5X0A T07.XXXA M97.01XA"),
     ("A-76", "injury", "S72.001A S82.201A S77.00XA S44.00XA M62.20 T79.6XXA"),
     ("R21", "burns", "T31.30 T31.20"),
     ("A-31", "spinal-pain", "M54.2 M54.30 M54.41 M54.50 M54.6 M54.9"),
@@ -82,6 +85,7 @@ KEPT_OUT = [
     ("B-03: wearable", "gait-speed", "41957-2"),
     ("B-03: CMS", "five-times-sit-to-stand", "83212-1"),
     ("B-03: CMS", "falls-past-year", "52552-7"),
+    ("NG249: no prediction score", "fall-assessment", "59460-6 762993000"),
     ("G10: not Z66 alone", "hospice", "Z66 Z51.5 103735009"),
     ("B-74", "pregnancy", "O80 O82"),
 ]

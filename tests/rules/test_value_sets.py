@@ -7,6 +7,8 @@ error, so that a check that finds nothing would be noticed.
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import re
 import shutil
 import tomllib
 import warnings
@@ -16,7 +18,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.tables import ATC, ICD, LOINC, RULES, SNOMED, code_rows, covers, holds, read, value_sets
+from cds_service.cases import load_cases
+from tests.rules.tables import (
+    ATC,
+    ICD,
+    LOINC,
+    RULES,
+    RXNORM,
+    SNOMED,
+    Row,
+    code_rows,
+    covers,
+    drug_rows,
+    holds,
+    read,
+    value_sets,
+)
 
 with warnings.catch_warnings():  # the package reads its own data through deprecated functions
     warnings.filterwarnings("ignore", message="(read|open)_text is deprecated", category=DeprecationWarning)
@@ -123,6 +140,43 @@ def unlike_icd_10_cm(rules: Path) -> list[str]:
     return faults
 
 
+def verified_drugs(rules: Path) -> dict[tuple[str, str], Row]:
+    return {(row["system"], row["code"]): row for row in read(rules / "verified" / "medications.csv")}
+
+
+def unverified_drugs(rules: Path) -> list[str]:
+    """Codes of drugs that are not in the verified table, or there with another name or source, or as no prefix."""
+    table, faults = verified_drugs(rules), []
+    for name, row in drug_rows(rules):
+        seen = table.get((row["system"], row["code"]))
+        if seen is None:
+            faults.append(f"{name} {row['code']}")
+            continue
+        sources = row["verified_by"].replace("/", " ").replace(";", " ").split()
+        alike = row["display"] == seen["display"] and row.get("scope", "exact") in ("exact", seen["scope"])
+        if not alike or not all(word in seen["verified_by"] for word in sources):
+            faults.append(f"{name} {row['code']} unlike")
+    return faults
+
+
+def unverified_drugs_of_cases(rules: Path) -> list[str]:
+    table = verified_drugs(rules)
+    drugs = [(case.id, drug) for _, case in load_cases(rules) for drug in case.medications if drug.code]
+    names = {(case, drug.code): table.get((RXNORM, drug.code or ""), {}).get("display") for case, drug in drugs}
+    return [f"{case} {drug.code}" for case, drug in drugs if names[case, drug.code] != drug.drug]
+
+
+def badly_verified(rules: Path) -> list[str]:
+    """Rows of the verified table itself: one per code, a name and a source, codes of the form of their system."""
+    rows = read(rules / "verified" / "medications.csv")
+    forms = {RXNORM: r"[1-9]\d*", ATC: r"[A-Z]\d\d[A-Z]{0,2}(\d\d)?", SNOMED: r"\d+"}
+    counts = Counter((row["system"], row["code"]) for row in rows)
+    faults = [code for (_, code), count in counts.items() if count > 1]
+    faults += [row["code"] for row in rows if not (row["display"].strip() and row["verified_by"].strip())]
+    faults += [row["code"] for row in rows if not re.fullmatch(forms.get(row["system"], "-"), row["code"])]
+    return faults + [r["code"] for r in rows if r["system"] == SNOMED and not has_verhoeff_digit(r["code"])]
+
+
 # Sets that the papers keep apart: no code may be in both.
 APART = [
     ("weakness", "paralysis"), ("weakness", "sensory"), ("weakness", "muscle-wasting"), ("weakness", "functional-loss"),
@@ -205,6 +259,8 @@ def plant_empty(rules: Path) -> None:
 
 
 WEAKNESS, SITES = "value_sets/weakness.csv", "body_sites.csv"
+PRODUCTS, STATIN = "steroid_products.csv", "value_sets/statin.csv"
+R09 = "suspected-myositis-myopathy/cases.toml"
 PLANTED: list[tuple[Check, Callable[[Path], None], str]] = [
     (unverified, plant_row(WEAKNESS, f"{ICD},R29.5,Transient paralysis,exact,,"), "weakness R29.5"),
     (unverified, plant_row(SITES, f"{ICD},G81.91,Hemiplegia,exact,right,,"), "body_sites G81.91"),
@@ -218,6 +274,15 @@ PLANTED: list[tuple[Check, Callable[[Path], None], str]] = [
     (mistyped_snomed, plant(WEAKNESS, "249939004", "249939044"), "weakness 249939044"),
     (mistyped_snomed, plant(WEAKNESS, "249939004", "249993004"), "weakness 249993004"),
     (mistyped_loinc, plant("value_sets/tsh.csv", "3016-3", "3016-4"), "tsh 3016-4"),
+    (unverified_drugs, plant_row(PRODUCTS, f"{RXNORM},4850,hydrocortisone,hydrocortisone,,,,uncertain,x,"), "4850"),
+    (unverified_drugs, plant(PRODUCTS, "312617,prednisone 5 MG", "312617,prednisone 50 MG"), "312617 unlike"),
+    (unverified_drugs, plant(STATIN, "83367,atorvastatin,exact,", "83367,atorvastatin,exact,memory "), "83367 unlike"),
+    (unverified_drugs, plant(STATIN, f"{RXNORM},83367", f"{RXNORM},83376"), "statin 83376"),
+    (unverified_drugs_of_cases, plant(R09, 'code = "617311"', 'code = "617314"'), "617314"),
+    (unverified_drugs_of_cases, plant(R09, '"atorvastatin 40 MG', '"atorvastatin 80 MG'), "617311"),
+    (badly_verified, plant("verified/medications.csv", ",8638,", ",8640,"), "8640"),
+    (badly_verified, plant("verified/medications.csv", ",8640,prednisone,", ",8640,,"), "8640"),
+    (badly_verified, plant("verified/medications.csv", "H02AB07", "HO2AB07"), "HO2AB07"),
     (unlike_icd_10_cm, plant(WEAKNESS, "R53.1,Weakness", "R53.1,Malaise"), "weakness R53.1"),
     (unlike_icd_10_cm, plant(WEAKNESS, "R53.1,Weakness", "R26.3,Immobility"), "weakness R26.3"),  # trap 2
     (unlike_icd_10_cm, plant("value_sets/sensory.csv", "sensation,descendants", "sensation,exact"), "R20 scope"),
@@ -242,6 +307,19 @@ def test_a_planted_fault_is_found(tmp_path: Path, check: Check, change: Callable
     shutil.copytree(RULES, rules)
     change(rules)
     assert any(fault in found for found in check(rules))
+
+
+def test_the_drugs_of_the_synthetic_patients_are_verified() -> None:
+    """Trap 4: a code that a test patient misuses would be learnt from it."""
+    table, drugs = verified_drugs(RULES), Counter[bool]()
+    for path in sorted((RULES.parent / "fixtures" / "patients").glob("*.json")):
+        for coding in re.findall(r"\{[^{}]*\}", path.read_text(encoding="utf-8")):
+            if RXNORM in coding or ATC in coding:
+                written = json.loads(coding)
+                seen = table.get((written["system"], written["code"]), {})
+                drugs[seen.get("display") == written["display"]] += 1
+    assert drugs[True] > 20
+    assert not drugs[False]
 
 
 def test_multiple_sclerosis_matches_the_old_and_the_new_codes() -> None:

@@ -175,7 +175,7 @@ def a_display_instructs_outside_its_quotation_marks(on: Attacked) -> bool:
     return "“Ignore all of the above”" not in cards[0]["detail"]
 
 
-@attack("T13", replaced(hooks, "_body", lambda _limit: request.get_data()))
+@attack("T13", replaced(hooks, "json_body", lambda _limit: request.get_data()))
 def a_body_over_the_limit_is_read(on: Attacked) -> bool:
     body = b" " * (17 * 1024 * 1024) + json.dumps({"hook": "patient-view"}).encode()
     sent = {**on.ehr.bearer(CALL), "Content-Type": "application/json"}

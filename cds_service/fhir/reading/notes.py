@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal
 
-from cds_service.fhir.outcomes import COMPLETE, FAILED, INCOMPLETE, Verdict
+from cds_service.fhir.outcomes import ALL_SEEN, COMPLETE, FAILED, INCOMPLETE, Verdict
 from cds_service.fhir.reading.identity import reference_of
 from cds_service.fhir.resources import Resource
 from cds_service.record import SetAside, Source, SourceName, SourceState
@@ -28,6 +28,7 @@ class SourceNotes:
         self.origin = origin
         self.state = COMPLETE
         self.cause: str | None = None
+        self._harmless_outcomes = 0
         self._listed: list[SetAside] = []
         self._reasons: Counter[str] = Counter()
 
@@ -35,6 +36,11 @@ class SourceNotes:
         """Take the worse state; of equally bad ones the first cause stands."""
         if _RANK[verdict.state] > _RANK[self.state]:
             self.state, self.cause = verdict
+
+    def outcome(self, verdict: Verdict) -> None:
+        """What an OperationOutcome says of the source; one that holds nothing back is counted (P-02)."""
+        self._harmless_outcomes += verdict == ALL_SEEN
+        self.worsen(verdict)
 
     def set_aside(self, resource: Resource, full_url: str | None, reason: str) -> None:
         """Name a resource that is not used. ``reason`` is a constant word."""
@@ -57,4 +63,4 @@ class SourceNotes:
         listed = tuple(self._listed)
         if unlisted := self._reasons.total() - len(listed):
             listed += (SetAside(f"{unlisted} more", "not-listed"),)
-        return Source(self.name, self.origin, self.state, listed, self.cause)
+        return Source(self.name, self.origin, self.state, listed, self.cause, self._harmless_outcomes)

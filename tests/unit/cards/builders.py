@@ -43,7 +43,7 @@ FINDINGS = read_struct(RULES / "findings.toml", FindingKnowledge)
 UNITS = read_struct(RULES / "units.toml", UnitKnowledge)
 
 GROUPS = {
-    "R01": "emergency", "R02": "emergency", "R03": "emergency", "R04": "emergency", "R05": "diagnostic",
+    "R01": "emergency", "R02": "emergency", "R03": "emergency", "R04": "emergency", "R05": "emergency",
     "R06": "diagnostic", "R07": "diagnostic", "R08": "diagnostic", "R09": "diagnostic", "R10": "diagnostic",
     "R11": "diagnostic", "R13": "diagnostic", "R24": "diagnostic",
 }  # fmt: skip
@@ -180,6 +180,8 @@ def rule(number: str, **fields: object) -> Rule:
         "criteria": {"anything": criterion},
         "fires": (Fires(name="anything", indicator="warning", when="anything"),),
     }
+    if number == "R05":
+        written["below_critical"] = "diagnostic"
     return Rule(**{**written, **fields})
 
 

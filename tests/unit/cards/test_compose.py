@@ -278,7 +278,7 @@ def test_sarcopenia_stays_away_for_a_year_for_every_answer_but_wrong_data(deck: 
     r16 = fired("R16", "tsh", indicator="info", of_rule=rule("R16", snooze_days=365))
     assert days_of_silence(deck, r16, "will-monitor") == 365
     assert days_of_silence(deck, r16, None, "accepted") == 365
-    assert days_of_silence(deck, r16, "data-wrong") == 180
+    assert days_of_silence(deck, r16, "data-wrong") == 0  # B-51: what it cites is left out instead
 
 
 def test_new_evidence_brings_a_snoozed_card_back(deck: CardDeck) -> None:
@@ -291,6 +291,68 @@ def test_new_evidence_brings_a_snoozed_card_back(deck: CardDeck) -> None:
     assert again.notes == {"r11": ("suppressed", "snoozed until 2026-12-25")}
     worse = evaluation(fired("R11", "ck", facts=(fact("weakness", onset=30), fact("stairs", onset=3))))
     assert leads(compose(worse, deck, memory, CONTEXT)) == ["r11"]
+
+
+@pytest.mark.parametrize(("then", "now", "back"), [("info", "warning", True), ("warning", "info", False)])
+def test_a_rule_that_became_more_urgent_on_the_same_evidence_is_back(
+    deck: CardDeck, then: str, now: str, back: bool
+) -> None:
+    """An answer to an information is no answer to a warning."""
+    memory = FakeMemory()
+    memory.answered(evaluation(fired("R11", indicator=then)), "r11", reason="not-relevant", at=AS_OF)
+    cards = compose(evaluation(fired("R11", "ck", indicator=now)), deck, memory, CONTEXT).cards
+    assert bool(cards) is back
+
+
+ONCE = CardContext("p1", repeat="once")
+
+
+@pytest.mark.parametrize(("then", "now", "back"), [("info", "warning", True), ("critical", "warning", False)])
+def test_shown_once_a_rule_that_became_more_urgent_is_back(deck: CardDeck, then: str, now: str, back: bool) -> None:
+    """A-16: an unchanged card."""
+    memory = FakeMemory()
+    memory.show(evaluation(fired("R11", indicator=then)), "r11", at=AS_OF - timedelta(hours=1))
+    cards = compose(evaluation(fired("R11", "ck", indicator=now)), deck, memory, ONCE).cards
+    assert bool(cards) is back
+
+
+def test_shown_once_is_agreed_with_the_client(deck: CardDeck) -> None:
+    """A-16: everywhere else an unanswered card is shown again."""
+    memory = FakeMemory()
+    asked = evaluation(fired("R11", "ck"))
+    memory.show(asked, "r11", at=AS_OF - timedelta(hours=1))
+    assert leads(compose(asked, deck, memory, CONTEXT)) == ["r11"]
+    hidden = compose(asked, deck, memory, ONCE)
+    assert hidden.cards == ()
+    assert hidden.notes == {"r11": ("suppressed", "shown-once, hidden until 2026-12-27")}
+
+
+def test_shown_once_an_answer_that_came_after_all_counts_instead(deck: CardDeck) -> None:
+    memory = FakeMemory()
+    asked = evaluation(fired("R12", indicator="info"))
+    memory.show(asked, "r12", at=AS_OF - timedelta(days=31))
+    memory.answered(asked, "r12", reason="will-monitor", at=AS_OF - timedelta(days=31))
+    assert leads(compose(asked, deck, memory, ONCE)) == ["r12"]
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("done", True), ("seen", True), ("ordered", False), ("recorded", False)])
+def test_b_51_a_stay_or_a_procedure_of_another_day_is_new_and_a_repeated_order_is_not(kind: str, counts: bool) -> None:
+    """The set of (concept, onset): what happened has a day, what is written down again has none."""
+    facts = facts_of(condition("weakness", onset=30))
+    first, second = (
+        evidence_of(fired("R17", facts=(Fact("Encounter/1", "Intensive care", None, day(ago), kind),)), facts)
+        for ago in (40, 2)
+    )
+    assert (first != second) is counts
+
+
+def test_b_51_a_steroid_whose_start_is_assumed_is_a_concept_all_the_same() -> None:
+    facts = facts_of(condition("weakness", onset=30))
+    courses = [
+        evidence_of(fired("R12", facts=(Fact("MedicationRequest/1", name, code, day(9), "assumed-since"),)), facts)
+        for name, code in (("Prednisone", "1"), ("Dexamethasone", "2"))
+    ]
+    assert courses[0] != courses[1]
 
 
 def test_a_finding_that_is_recorded_again_without_onset_is_not_new(deck: CardDeck) -> None:

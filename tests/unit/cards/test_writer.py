@@ -145,6 +145,7 @@ def test_the_detail_says_why_what_is_missing_the_options_and_the_source(deck: Ca
         "- Suggested below: Creatine kinase (CK).\n"
         "- Second step, if needed: EMG and nerve conduction studies.\n"
         "- Keep the dose low.\n\n"
+        "Record as of 2026-11-27 12:00 UTC; age of the facts above: 30 days.\n\n"
         "**Source** A guideline, 2024 (seen second-hand). Rule R11, version 1.2.0 (not clinically reviewed). "
         "Decision support, not diagnosis."
     )

@@ -156,3 +156,48 @@ def test_a_case_that_comes_out_otherwise_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('steroid-myopathy = "warning"', 'steroid-myopathy = "info"', 1))
     result = run("check-rules", "--rules", rules)
     assert (result.returncode, "R11-P1: steroid-myopathy: info expected, warning came" in result.stdout) == (1, True)
+
+
+def test_switch_says_what_it_did_and_refuses_what_does_not_exist(tmp_path: Path) -> None:
+    """B-52: a mistyped name would switch nothing off while everybody believes it did."""
+    database = {"ATROPHY_CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.db"}
+    off = run("switch", "off", "rule", "falls", "--reason", "it misfires", **database)
+    assert (off.returncode, off.stdout) == (
+        0,
+        "rule falls for every client is off. It acts within 5 seconds in all workers.\n",
+    )
+    assert run("switch", "off", "rule", "falls", "--reason", "it misfires", **database).returncode == 1
+    listed = run("switch", "list", **database).stdout
+    assert "falls" in listed
+    assert "it misfires" in listed
+    for arguments, words in (
+        (("rule", "fals"), "no rule 'fals'"),
+        (("rule", "falls", "--client", "nobody"), "no client 'nobody'"),
+        (("client", "nobody"), "no client 'nobody'"),
+    ):
+        refused = run("switch", "off", *arguments, "--reason", "x", **database)
+        assert refused.returncode == 2
+        assert words in refused.stderr
+    assert run("switch", "off", "rule", "malnutrition", "--reason", " ", **database).returncode == 2
+    assert run("switch", "on", "rule", "falls", "--reason", "repaired", **database).returncode == 0
+    assert run("switch", "list", **database).stdout == "Nothing is switched off.\n"
+    assert "repaired" in run("switch", "list", "--all", **database).stdout
+
+
+def test_a_rule_is_switched_off_while_the_rules_cannot_be_loaded(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    (tmp_path / "rules" / "findings.toml").write_text("no TOML")
+    environment = {
+        "ATROPHY_CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.db",
+        "ATROPHY_CDS_RULES": str(tmp_path / "rules"),
+    }
+    assert run("switch", "off", "rule", "falls", "--reason", "it misfires", **environment).returncode == 0
+
+
+def test_check_rules_reads_the_bands(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    path = tmp_path / "rules" / "bands.toml"
+    path.write_text(path.read_text().replace("times_median = 3", "times_median = 0"))
+    result = run("check-rules", "--rules", tmp_path / "rules")
+    assert result.returncode == 1
+    assert "bands.toml:" in result.stdout

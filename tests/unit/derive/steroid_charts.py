@@ -21,7 +21,9 @@ TODAY = date(2026, 11, 27)
 NOW = end_of_day(TODAY)
 KNOWLEDGE = msgspec.convert(tomllib.loads((RULES / "steroids.toml").read_text("utf-8")), SteroidKnowledge)
 TIMING = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
-ORAL = frozenset({"route-systemic"})
+ORAL = frozenset({"route-oral"})
+VEIN = frozenset({"route-intravenous"})
+MUSCLE = frozenset({"route-injected"})
 LOCAL = frozenset({"route-local"})
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 
@@ -105,7 +107,7 @@ def dispense(
 
 def administration(name: str, mg: float | None, day: Any, **more: Any) -> MedicationEntry:
     """A completed MedicationAdministration of one dose into a vein."""
-    given = Dosage(dose=mg, unit="mg", route_sets=ORAL)
+    given = Dosage(dose=mg, unit="mg", route_sets=VEIN)
     return _entry("MedicationAdministration", name, given, {"status": "completed", "start": on(day), **more})
 
 

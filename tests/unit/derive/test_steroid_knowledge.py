@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import tomllib
 from datetime import date
+from itertools import combinations
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from cds_service.derive.steroid_exposure import SteroidKnowledge
 from tests.unit.derive.steroid_charts import KNOWLEDGE, RULES, RXNORM, TIMING, products
 
 COLUMNS = ["system", "code", "display", "ingredient", "strength_mg", "unit", "form", "systemic", "verified_by", "note"]
-SETS = ("form-local", "form-oral", "route-local", "route-systemic")
+SETS = ("form-local", "form-oral", "route-injected", "route-intravenous", "route-local", "route-oral")
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -65,8 +66,16 @@ def test_the_limits_rise() -> None:
     assert KNOWLEDGE.moderate.year_mg < KNOWLEDGE.high.year_mg
 
 
-def test_a_text_is_either_systemic_or_local() -> None:
-    assert not KNOWLEDGE.route_texts.systemic & KNOWLEDGE.route_texts.local
+def test_a_text_means_one_way() -> None:
+    texts = KNOWLEDGE.route_texts
+    ways = (texts.oral, texts.intravenous, texts.injected, texts.local)
+    assert not any(one & other for one, other in combinations(ways, 2))
+
+
+def test_the_forms_of_products_are_those_of_the_table() -> None:
+    forms = {row["form"] for row in rows("steroid_products.csv")}
+    assert KNOWLEDGE.product_forms.oral | KNOWLEDGE.product_forms.injected <= forms
+    assert {form for form in forms if form.startswith("oral")} == KNOWLEDGE.product_forms.oral
 
 
 def test_texts_and_units_are_lower_case_as_they_are_compared() -> None:
@@ -140,7 +149,7 @@ class TestRouteAndFormSets:
         assert list(written[0]) == ["system", "code", "display", "scope", "verified_by", "note"]
         assert all(row["verified_by"] and row["scope"] == "exact" for row in written)
 
-    @pytest.mark.parametrize("pair", [("route-local", "route-systemic"), ("form-local", "form-oral")])
+    @pytest.mark.parametrize("pair", [*combinations(SETS[2:], 2), ("form-local", "form-oral")])
     def test_no_code_is_both(self, pair: tuple[str, str]) -> None:
         one, other = ({row["code"] for row in rows(f"value_sets/{name}.csv")} for name in pair)
         assert not one & other

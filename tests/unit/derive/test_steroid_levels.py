@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import pytest
 
-from cds_service.coding import CodeCertainty
+from cds_service.coding import CodeCertainty, SteroidProduct
 from cds_service.record import Dosage
 from tests.unit.derive.steroid_charts import (
     LOCAL,
+    MUSCLE,
+    ORAL,
+    VEIN,
     administration,
     ago,
     condition,
@@ -263,6 +266,36 @@ class TestShortCourses:
         given = [administration("methylprednisolone", 1000, 28 * month + day) for month in range(6) for day in range(3)]
         shown = exposure(*given)
         assert (shown.level, shown.bursts, len(shown.pulses)) == (0, 0, 6)
+
+    @pytest.mark.parametrize(("months", "level"), [(3, 0), (4, 1)])
+    def test_a_03_high_doses_by_mouth_are_bursts_and_no_pulses(self, months: int, level: int) -> None:
+        """Dexamethasone 40 mg = 267 mg a day for 4 days: A-03 speaks of IV pulses; GC1 is from 4 bursts on."""
+        cycles = [statement("dexamethasone", daily(40), start=20 + 28 * i, end=17 + 28 * i) for i in range(months)]
+        shown = exposure(*cycles)
+        assert (shown.level, shown.bursts, shown.pulses) == (level, months, ())
+
+    @pytest.mark.parametrize(
+        ("routes", "product", "pulses"),
+        [
+            (VEIN, None, 1), (ORAL, None, 0), (MUSCLE, None, 0), (frozenset(), None, 0),
+            (frozenset(), "injection", 1), (MUSCLE, "injection", 0), (frozenset(), "oral-solid", 0),
+        ],
+    )  # fmt: skip
+    def test_a_03_a_pulse_is_given_into_a_vein(self, routes: frozenset[str], product: str | None, pulses: int) -> None:
+        """An injection whose way is not said counts as one: so much of it is given in no other way."""
+        drug = SteroidProduct("methylprednisolone", form=product, systemic=True)
+        given = [
+            administration("methylprednisolone", 1000, day, product=drug, route_sets=routes, dosages=(dose,))
+            for day in range(3)
+            for dose in (Dosage(dose=1000, unit="mg", route_sets=routes),)
+        ]
+        assert len(exposure(*given).pulses) == pulses
+
+    def test_a_03_a_pulse_beside_the_same_drug_by_mouth(self) -> None:
+        """Methylprednisolone 4 mg for 100 days, with 3 x 1 g into a vein: the pulse leaves it GC1."""
+        pulse = [administration("methylprednisolone", 1000, day) for day in (40, 41, 42)]
+        shown = exposure(statement("methylprednisolone", daily(4), start=99), *pulse)
+        assert (shown.level, len(shown.pulses)) == (1, 1)
 
     def test_a_03_a_pulse_within_a_low_course_leaves_it_gc1(self) -> None:
         """5 mg for 100 days, with 3 x 1 g in between: without the ruling 4.2 g, GC2."""

@@ -74,6 +74,12 @@ class TestOneRead:
         assert headers["Accept"] == "application/fhir+json"
         assert headers["Cache-Control"] == "no-cache"
 
+    def test_p09_a_server_may_be_allowed_to_answer_from_its_cache(self, server: FhirServer) -> None:
+        with FhirClient(transports={server.base: Transport(cached_answers=True)}) as client:
+            client.get(server.base, "Patient/p1", TOKEN, soon())
+
+        assert "Cache-Control" not in server.seen[0].headers
+
     def test_without_a_token_no_authorization_is_sent(self, client: FhirClient, server: FhirServer) -> None:
         client.get(server.base, "Patient/p1", None, soon())
 

@@ -44,10 +44,19 @@ def test_c34_c35_null_and_an_empty_searchset_are_a_search_that_found_nothing(pag
     assert (source.state, source.cause, source.set_aside, entries) == (COMPLETE, None, (), ())
 
 
-def test_p02_epics_empty_search_is_complete():
+def test_p02_epics_empty_search_is_complete_and_counted():
     source, _ = conditions_of(bundle(entry(outcome("warning", "processing", "4101"), mode="outcome")))
 
-    assert source.state is COMPLETE
+    assert (source.state, source.harmless_outcomes) == (COMPLETE, 1)
+
+
+def test_p02_only_what_holds_nothing_back_is_counted_as_harmless():
+    harmless = entry(outcome("information", "informational"), mode="outcome")
+    held_back = entry(outcome("error", "suppressed"), mode="outcome")
+
+    source, _ = conditions_of(bundle(condition(), harmless, held_back, harmless))
+
+    assert (source.state, source.harmless_outcomes) == (INCOMPLETE, 2)
 
 
 def test_p02_an_error_beside_resources_fails_the_source_but_its_resources_are_read():

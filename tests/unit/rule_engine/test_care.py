@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from cds_service.record import ActivityEntry, SourceState, VisitEntry
@@ -42,10 +43,19 @@ def stay(
         ("completed", {"ordered_counts": False, "completed_order_counts": True}, True),
         ("active", {"ordered_counts": False, "completed_order_counts": True}, False),
         ("active", {"only_ordered": True}, True), ("completed", {"only_ordered": True}, False),
+        ("active", {"under_way": True}, True), ("on-hold", {"under_way": True}, True),
+        ("completed", {"under_way": True}, False), ("draft", {"under_way": True}, False),
     ],
 )  # fmt: skip
 def test_which_orders_count_as_done(status: str, flags: dict[str, bool], holds: bool) -> None:
     assert ask(facts_of(order("spine-mri", 3, status)), done=("spine-mri",), within_days=90, **flags).value is holds
+
+
+@pytest.mark.parametrize(("status", "holds"), [("in-progress", True), ("completed", False), ("preparation", False)])
+def test_a_procedure_in_progress_is_under_way(status: str, holds: bool) -> None:
+    """A-44: active or completed."""
+    entry = msgspec.structs.replace(order("hospice", 120, status), resource_type="Procedure")
+    assert ask(facts_of(entry), done=("hospice",), within_days=365, under_way=True).value is holds
 
 
 @pytest.mark.parametrize(("ago", "holds"), [(83, False), (84, True), (365, True), (366, False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from cds_service.coding import Site
@@ -168,7 +169,7 @@ def physio(ago: float) -> ActivityEntry:
 PLAN = {"plan": Criterion(says="plan", plan=("referral-physiotherapy",))}
 RISE = {
     "trend": ("five-times-sit-to-stand",), "unit": "s", "better": "down", "since": "plan",
-    "first_older_than_days": 83, "slack_days": 28, "within_days": 90,
+    "first_older_than_days": 83, "slack_days": 28,
 }  # fmt: skip
 
 
@@ -183,13 +184,32 @@ RISE = {
         ([(17, 84), (16.6, 3)], True, False),
         ([(30, 129), (17, 100), (16.6, 3)], True, False),
         ([(17, 100)], False, False),
-        ([(17, 100), (16.6, 91)], False, False),
+        ([(17, 100), (16.6, 83)], True, False),
+        ([(17, 100), (16.6, 84)], False, False),
     ],
 )
 def test_better_or_not_since_the_plan_began(values: list[tuple[float, float]], no_better: bool, better: bool) -> None:
     facts = facts_of(physio(100), *(result("five-times-sit-to-stand", v, "s", ago) for v, ago in values))
     assert ask(facts, others=PLAN, **RISE, not_better_by=10).value is no_better
     assert ask(facts, others=PLAN, **RISE, better_by=10).value is better
+
+
+@pytest.mark.parametrize(("latest", "compared"), [(116, True), (117, False)])
+def test_an_old_latest_value_comes_84_days_after_the_first(latest: float, compared: bool) -> None:
+    """A-43: "first value >= 84 d ago against latest"."""
+    facts = facts_of(physio(200), *(result("five-times-sit-to-stand", 17, "s", ago) for ago in (200, latest)))
+    assert ask(facts, others=PLAN, **RISE, not_better_by=10).value is compared
+
+
+def test_a_plan_that_was_renewed_began_with_its_first_order() -> None:
+    others = {"plan": msgspec.structs.replace(PLAN["plan"], first_plan_only=True)}
+    values = [result("five-times-sit-to-stand", 17, "s", ago) for ago in (300, 3)]
+    facts = facts_of(physio(300), physio(90), *values)
+    assert ask(facts, others=PLAN, **RISE, not_better_by=10).value is False
+    assert ask(facts, others=others, **RISE, not_better_by=10).value is True
+    slow = {"result": ("five-times-sit-to-stand",), "unit": "s", "above": 15, "any_result": True, "since": "plan"}
+    assert ask(facts_of(physio(290), *values[:1]), others=others, **slow, slack_days=10).value is True
+    assert ask(facts_of(physio(289), *values[:1]), others=others, **slow, slack_days=10).value is False
 
 
 def test_a_trend_shows_both_values() -> None:
@@ -211,6 +231,10 @@ def test_weight_as_it_stood_when_the_plan_began() -> None:
     facts = facts_of(physio(100), *(result("weight", v, "kg", ago) for v, ago in [(80, 220), (72, 110), (79, 3)]))
     assert ask(facts, weight_loss_above=5).value is False
     assert ask(facts, others=PLAN, weight_loss_above=5, at="plan").value is True
+    renewed = facts_of(
+        physio(100), physio(3), *(result("weight", v, "kg", ago) for v, ago in [(80, 220), (72, 110), (79, 3)])
+    )
+    assert ask(renewed, others=PLAN, weight_loss_above=5, at="plan").value is True
     assert ask(facts_of(), others=PLAN, weight_loss_above=5, at="plan").value is False
 
 

@@ -63,6 +63,14 @@ def test_the_rules_as_they_are_load() -> None:
         ("care_plan_words.csv", "weight-programme,weight", "weight-programme,Weight", "one lower-case word"),
         ("risk_domains.toml", '"domain_alcohol_score"', '"domain_score"', "no criterion is called 'domain_score'"),
         ("gates.toml", "[criteria.palliative_care]", "[criteria.palliativ_care]", "palliative_care"),
+        ("contradictions.toml", '"alcohol-dependence"', '"alcohol-dependance"', "no value set is called"),
+        ("contradictions.toml", '"sarcopenia-frailty"', '"sarcopenia"', "no rule is called 'sarcopenia'"),
+        (
+            "contradictions.toml",
+            'when = "immobile and walks"',
+            'when = "immobile and walk"',
+            "no criterion is called 'walk'",
+        ),
         ("steroids.toml", "reference_mg = 5", 'reference_mg = "five"', "Expected"),
     ],
 )

@@ -283,11 +283,12 @@ def test_half_a_question_is_refused(half: dict[str, object]) -> None:
     ("calcium", "albumin", "ago", "low"),
     [
         (1.9, 40, 5, True), (1.9, 35, 5, False), (1.85, 34, 5, True), (1.9, 35, 90, False),
-        (1.9, 35, 91, None), (1.9, None, 5, None), (2.1, None, 5, False), (1.99, 40, 5, True), (2.0, 40, 5, False),
+        (1.9, 35, 91, None), (1.9, None, 5, None), (1.9, 0, 5, None), (1.9, 4.0, 5, None), (1.9, 9.9, 5, None),
+        (1.3, 10, 5, True), (1.41, 10, 5, False), (2.1, None, 5, False), (1.99, 40, 5, True), (2.0, 40, 5, False),
     ],
 )  # fmt: skip
 def test_calcium_is_read_beside_albumin(calcium: float, albumin: float | None, ago: float, low: bool | None) -> None:
-    """B-34: + 0.02 mmol/L for each g/L below 40; without albumin a low calcium is unknown."""
+    """B-34: + 0.02 mmol/L for each g/L below 40; without a plausible albumin (10 g/L) a low calcium is unknown."""
     entries = [result("calcium", calcium, "mmol/L")]
     if albumin is not None:
         entries.append(result("albumin", albumin / 10, "g/dL", ago))
@@ -302,3 +303,5 @@ def test_a_high_calcium_needs_no_albumin() -> None:
     assert ask(facts_of(result("calcium", 2.8, "mmol/L")), **question).value is True
     raised = facts_of(result("calcium", 2.7, "mmol/L"), result("albumin", 36, "g/L"))
     assert ask(raised, **question).facts[0].threshold == "above 2.75 mmol/L (albumin-adjusted: 2.78)"
+    slip = facts_of(result("calcium", 2.4, "mmol/L"), result("albumin", 4.2, "g/L"))
+    assert ask(slip, **question).value is False

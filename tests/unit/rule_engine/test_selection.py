@@ -119,6 +119,20 @@ def test_recorded_again_after_a_plan_began(recorded: float | None, holds: bool) 
     assert verdict.value is holds
 
 
+@pytest.mark.parametrize(("recorded", "holds"), [(116, True), (117, False)])
+@pytest.mark.parametrize("began", [300, 210])
+def test_recorded_again_counts_from_the_first_plan_for_the_finding(began: float, recorded: float, holds: bool) -> None:
+    """B-47: of plans 200 and 90 days ago, and one for something else before the weakness."""
+    others = {
+        "plan": Criterion(says="plan", condition=("inactivity",)),
+        "old": Criterion(says="old", finding=("weakness",), older_than_days=100),
+    }
+    plans = [condition("inactivity", onset=ago) for ago in (began + 1, 200, 90)]
+    facts = facts_of(*plans, condition("weakness", onset=began, recorded=recorded))
+    question = {"recorded_after": "plan", "recorded_days_after": 84, "same_finding_as": "old"}
+    assert ask(facts, others=others, finding=("weakness",), **question).value is holds
+
+
 def test_the_same_finding_is_of_the_same_kind_side_and_limb() -> None:
     others = {"old": Criterion(says="old", finding=("weakness",), older_than_days=100)}
     facts = facts_of(weakness(LEFT, onset=200), weakness(LEFT, onset=3), weakness(RIGHT, onset=4))

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from cds_service.store import Store
 from cds_service.store.audit import Head
 from tests.http.stand_in import CARD, NOW, Shown
+from tests.unit.store.conftest import OpenStore
 
+Alter = Callable[[str], None]
 SAID = {"hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", "fired": ["steroid-myopathy"]}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path}/cds.db")
-    store.migrate()
-    yield store
-    store.close()
 
 
 def write(store: Store, number: int = 5, days_ago: int = 0) -> None:
@@ -29,9 +23,17 @@ def write(store: Store, number: int = 5, days_ago: int = 0) -> None:
         store.note_shown("ehr", "patient", [], NOW - timedelta(days=days_ago), SAID)
 
 
-def alter(folder: Path, statement: str) -> None:
-    with sqlite3.connect(folder / "cds.db") as database:
-        database.execute(statement)
+@pytest.fixture
+def alter(database_url: str) -> Alter:
+    """Changes the database behind the store's back."""
+
+    def alter(statement: str) -> None:
+        engine = create_engine(database_url)
+        with engine.begin() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
+
+    return alter
 
 
 def test_an_empty_audit_is_whole(store: Store) -> None:
@@ -64,46 +66,44 @@ def test_every_answer_and_every_feedback_is_an_entry(store: Store) -> None:
         ),
     ],
 )
-def test_a_change_shows(store: Store, tmp_path: Path, change: str, problem: str) -> None:
+def test_a_change_shows(store: Store, alter: Alter, change: str, problem: str) -> None:
     write(store)
     assert store.verify_audit().problem is None
-    alter(tmp_path, change)
+    alter(change)
     assert store.verify_audit().problem == problem
 
 
-def test_entries_that_changed_places_show(store: Store, tmp_path: Path) -> None:
+def test_entries_that_changed_places_show(store: Store, alter: Alter) -> None:
     write(store)
     for statement in (
         "SET number = 99 WHERE number = 2",
         "SET number = 2 WHERE number = 3",
         "SET number = 3 WHERE number = 99",
     ):
-        alter(tmp_path, f"UPDATE audit {statement}")
+        alter(f"UPDATE audit {statement}")
     assert store.verify_audit().problem == "entry 2 was changed"
 
 
-def test_a_cut_at_the_end_shows_against_the_head_that_was_logged(store: Store, tmp_path: Path) -> None:
+def test_a_cut_at_the_end_shows_against_the_head_that_was_logged(store: Store, alter: Alter) -> None:
     write(store)
     logged = store.audit_head
     assert logged is not None
     assert store.verify_audit(logged).problem is None
-    alter(tmp_path, "DELETE FROM audit WHERE number = 5")
+    alter("DELETE FROM audit WHERE number = 5")
     assert store.verify_audit().problem is None  # without the log nobody could know
     assert store.verify_audit(logged).problem == "entries after 4 are missing: 5 was logged"
     write(store, 1, days_ago=1)
     assert store.verify_audit(logged).problem == "entry 5 is not the one that was logged"
 
 
-def test_with_another_key_nothing_holds(store: Store, tmp_path: Path) -> None:
+def test_with_another_key_nothing_holds(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
     """Whoever writes the database but not the key cannot make a chain."""
     write(store)
     (tmp_path / "cds.key").write_text("ab" * 32)
-    other = Store(f"sqlite:///{tmp_path}/cds.db")
-    assert other.verify_audit().problem == "entry 1 was changed"
-    other.close()
+    assert open_store().verify_audit().problem == "entry 1 was changed"
 
 
-def test_a_purge_leaves_a_proof_of_what_it_removed(store: Store, tmp_path: Path) -> None:
+def test_a_purge_leaves_a_proof_of_what_it_removed(store: Store, alter: Alter) -> None:
     write(store, 3, days_ago=800)
     write(store, 2)
     assert store.purge(NOW - timedelta(days=730), NOW)["audit"] == 3
@@ -111,7 +111,7 @@ def test_a_purge_leaves_a_proof_of_what_it_removed(store: Store, tmp_path: Path)
     assert (found.entries, found.first, found.problem) == (2, 4, None)
     write(store, 1)
     assert store.verify_audit().entries == 3
-    alter(tmp_path, "DELETE FROM audit_checkpoints")
+    alter("DELETE FROM audit_checkpoints")
     assert store.verify_audit().problem == "entry 1 is missing"
 
 
@@ -124,10 +124,10 @@ def test_a_purge_of_everything_goes_on_where_it_was(store: Store) -> None:
     assert store.verify_audit().problem is None
 
 
-def test_a_checkpoint_without_the_key_is_no_proof(store: Store, tmp_path: Path) -> None:
+def test_a_checkpoint_without_the_key_is_no_proof(store: Store, alter: Alter) -> None:
     write(store)
-    alter(tmp_path, "INSERT INTO audit_checkpoints SELECT 2, seal, at, 'made up' FROM audit WHERE number = 2")
-    alter(tmp_path, "DELETE FROM audit WHERE number <= 2")
+    alter("INSERT INTO audit_checkpoints SELECT 2, seal, at, 'made up' FROM audit WHERE number = 2")
+    alter("DELETE FROM audit WHERE number <= 2")
     assert store.verify_audit().problem == "entry 1 is missing"
 
 
@@ -139,16 +139,23 @@ def test_purge_removes_what_was_kept_long_enough_and_nothing_else(store: Store) 
     store.calls_in_minute("ehr", NOW - timedelta(hours=2))
     store.calls_in_minute("ehr", NOW)
     gone = store.purge(NOW - timedelta(days=730), NOW)
-    assert gone == {"feedback": 0, "cards_shown": 1, "token_ids": 1, "calls": 1, "audit": 0}
+    assert gone == {
+        "feedback": 0,
+        "cards_shown": 1,
+        "token_ids": 1,
+        "calls": 1,
+        "rule_days": 0,
+        "counted_cards": 0,
+        "audit": 0,
+    }
     assert store.first_use("issuer", "new", NOW) is False
     assert store.calls_in_minute("ehr", NOW) == 2
 
 
-def test_several_processes_write_one_chain(store: Store, tmp_path: Path) -> None:
-    other = Store(f"sqlite:///{tmp_path}/cds.db")
+def test_several_processes_write_one_chain(store: Store, open_store: OpenStore) -> None:
+    other = open_store()
     for _ in range(5):
         write(store, 1)
         write(other, 1)
     assert store.verify_audit()[:2] == (10, 1)
     assert store.verify_audit(Head(10, "x")).problem == "entry 10 is not the one that was logged"
-    other.close()

@@ -1,7 +1,7 @@
 """The store keeps what was shown and answered, per client and patient, and names no patient."""
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +11,10 @@ from sqlalchemy import create_engine, text
 
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError
+from cds_service.fhir.versions import ResourceVersion
+from cds_service.rule_engine.trace import CardTrace, RuleTrace
 from cds_service.store import Store
+from tests.unit.store.conftest import OpenStore
 
 NOW = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
 FHIR = "https://fhir.example/r4"
@@ -30,19 +33,11 @@ class Shown(msgspec.Struct, frozen=True):
     evidence: tuple[tuple[str, str], ...] = ((RULE, EVIDENCE), ("unexplained-weakness", "F1"))
     indicator: str = "warning"
     suggestions: Mapping[str, str] = msgspec.field(default_factory=lambda: {SUGGESTION: "ck"})
+    cited: tuple[tuple[str, str], ...] = ()
+    trace: CardTrace | None = None
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/var/cds.db"
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    store = Store(url)
-    store.migrate()
-    yield store
-    store.close()
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # what is about its file
 
 
 def show(store: Store, *cards: Shown, client: str = "ehr", patient: str = "p1", at: datetime = NOW) -> None:
@@ -133,6 +128,69 @@ def test_b_25_when_evidence_was_first_shown(store: Store) -> None:
     assert store.memory("ehr", FHIR, "p1").first_shown(RULE, EVIDENCE) == NOW - timedelta(hours=30)
 
 
+def test_a_16_the_newest_card_with_an_evidence_and_what_it_was(store: Store) -> None:
+    show(store, Shown(indicator="critical"), at=NOW - timedelta(hours=30))
+    show(store, Shown(LATER_CARD, indicator="info"), at=NOW)
+
+    memory = store.memory("ehr", FHIR, "p1")
+    assert memory.last_shown(RULE, EVIDENCE) == (NOW, "info")
+    assert memory.last_shown(RULE, "F2") is None
+
+
+VERSION = ResourceVersion("Condition/c1", "1\nweakness")
+WRONG = frozenset({"data-wrong"})
+
+
+def is_disputed(store: Store, version: ResourceVersion = VERSION, client: str = "ehr", patient: str = "p1") -> bool:
+    disputed = store.memory(client, FHIR, patient).disputed(WRONG)
+    return disputed is not None and disputed(version)
+
+
+def test_b_51_what_a_card_cites_is_disputed_when_its_answer_calls_the_data_wrong(store: Store) -> None:
+    show(store, Shown(cited=(VERSION,)))
+    assert store.memory("ehr", FHIR, "p1").disputed(WRONG) is None
+    store.record_feedback("ehr", [overridden(NOW, code="data-wrong")], NOW)
+
+    assert is_disputed(store)
+    assert not is_disputed(store, ResourceVersion("Condition/c1", "2\nweakness"))
+    assert not is_disputed(store, ResourceVersion("Condition/c2", "1\nweakness"))
+
+
+def test_t24_it_is_disputed_for_one_patient_at_one_client(store: Store) -> None:
+    """A resource of the same name and version is another one elsewhere."""
+    show(store, Shown(cited=(VERSION,)))
+    show(store, Shown(LATER_CARD, cited=(VERSION,)), patient="p2")
+    store.record_feedback("ehr", [overridden(NOW, code="data-wrong")], NOW)
+
+    assert not is_disputed(store, patient="p2")
+    assert not is_disputed(store, client="other")
+
+
+@pytest.mark.parametrize(("later", "disputed"), [("will-monitor", False), ("data-wrong", True)])
+def test_the_newest_answer_to_the_card_decides(store: Store, later: str, disputed: bool) -> None:
+    show(store, Shown(cited=(VERSION,)))
+    store.record_feedback("ehr", [overridden(NOW - timedelta(hours=1), code="data-wrong")], NOW)
+    store.record_feedback("ehr", [overridden(NOW, code=later)], NOW)
+
+    assert is_disputed(store) is disputed
+
+
+def test_an_answer_to_another_card_does_not_take_it_back(store: Store) -> None:
+    show(store, Shown(cited=(VERSION,)), Shown(LATER_CARD, cited=(VERSION,)))
+    store.record_feedback("ehr", [overridden(NOW - timedelta(hours=1), code="data-wrong")], NOW)
+    store.record_feedback("ehr", [overridden(NOW, LATER_CARD)], NOW)
+
+    assert is_disputed(store)
+
+
+@ON_SQLITE
+def test_p_33_what_a_card_cites_is_not_in_the_files(store: Store, tmp_path: Path) -> None:
+    show(store, Shown(cited=(ResourceVersion("Condition/canary-id", "canary-version"),)))
+    store.close()
+
+    assert b"canary" not in b"".join(file.read_bytes() for file in (tmp_path / "var").iterdir())
+
+
 def test_p_22_what_became_of_a_batch_is_counted(store: Store) -> None:
     show(store, Shown())
     show(store, Shown(LATER_CARD), client="other")
@@ -157,33 +215,62 @@ def test_nothing_shown_and_nothing_reported_is_no_error(store: Store) -> None:
     assert store.record_feedback("ehr", [], NOW) == {"stored": 0, "repeated": 0, "unknown": 0}
 
 
-def comments(url: str) -> list[str | None]:
-    engine = create_engine(url)
+def comments(database_url: str) -> list[str | None]:
+    engine = create_engine(database_url)
     with engine.connect() as connection:
         found = list(connection.execute(text("SELECT comment FROM feedback")).scalars())
     engine.dispose()
     return found
 
 
-def test_p_22_a_comment_is_not_stored(store: Store, url: str) -> None:
+def test_p_22_a_comment_is_not_stored(store: Store, database_url: str) -> None:
     show(store, Shown())
     store.record_feedback("ehr", [overridden(NOW, comment="canary")], NOW)
 
-    assert comments(url) == [None]
+    assert comments(database_url) == [None]
 
 
-def test_t20_a_comment_is_stored_escaped_where_the_site_asks_for_it(url: str) -> None:
-    store = Store(url, keep_comments=True)
+def test_t20_a_comment_is_stored_escaped_where_the_site_asks_for_it(open_store: OpenStore, database_url: str) -> None:
+    store = open_store(keep_comments=True)
     store.migrate()
     show(store, Shown())
     store.record_feedback("ehr", [overridden(NOW, comment="<b>'seen'</b>")], NOW)
-    store.close()
 
-    assert comments(url) == ["&lt;b&gt;&#x27;seen&#x27;&lt;/b&gt;"]
+    assert comments(database_url) == ["&lt;b&gt;&#x27;seen&#x27;&lt;/b&gt;"]
 
 
+TRACE = CardTrace(
+    "0" * 64, "3", (RuleTrace(RULE, "1.0.0", "lead", "warning", "a-way", {"weak": ("canary-mark",)}, ("known",)),)
+)
+
+
+def test_why_a_card_was_shown_is_kept_for_its_client_alone(store: Store) -> None:
+    show(store, Shown(trace=TRACE))
+
+    kept = store.shown_card("ehr", CARD)
+    assert kept is not None
+    assert kept.trace == TRACE.keyed(store.fingerprint)
+    assert (kept.shown_at, kept.patient) == (NOW, store.memory("ehr", FHIR, "p1").patient)
+    assert store.shown_card("other", CARD) is None
+    assert store.shown_card("ehr", LATER_CARD) is None
+
+
+def test_a_card_from_before_traces_were_kept_has_none(store: Store) -> None:
+    show(store, Shown())
+
+    assert store.shown_card("ehr", CARD) is None
+
+
+def test_a_purge_removes_why_a_card_was_shown(store: Store) -> None:
+    show(store, Shown(trace=TRACE))
+    store.purge(NOW + timedelta(days=1), NOW)
+
+    assert store.shown_card("ehr", CARD) is None
+
+
+@ON_SQLITE
 def test_p_33_neither_patient_nor_evidence_is_in_the_files(store: Store, tmp_path: Path) -> None:
-    show(store, Shown(evidence=((RULE, "canary-evidence"),)), patient="canary-patient")
+    show(store, Shown(evidence=((RULE, "canary-evidence"),), trace=TRACE), patient="canary-patient")
     store.record_feedback("ehr", [overridden(NOW)], NOW)
     store.close()
 
@@ -193,7 +280,10 @@ def test_p_33_neither_patient_nor_evidence_is_in_the_files(store: Store, tmp_pat
     assert b"fhir.example" not in written
 
 
-def test_only_the_owner_can_read_the_files(store: Store, tmp_path: Path) -> None:
+@ON_SQLITE
+def test_only_the_owner_can_read_the_files(database_url: str, tmp_path: Path) -> None:
+    store = Store(database_url)
+    store.migrate()
     show(store, Shown())
 
     assert stat.S_IMODE((tmp_path / "var").stat().st_mode) == 0o700
@@ -201,16 +291,15 @@ def test_only_the_owner_can_read_the_files(store: Store, tmp_path: Path) -> None
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
 
 
-def test_a_new_store_on_the_same_file_remembers(store: Store, url: str) -> None:
+def test_a_new_store_on_the_same_database_remembers(store: Store, open_store: OpenStore) -> None:
     show(store, Shown())
     store.record_feedback("ehr", [overridden(NOW)], NOW)
     store.close()
 
-    again = Store(url)
+    again = open_store()
     again.migrate()
     assert again.memory("ehr", FHIR, "p1").answer(RULE, EVIDENCE) is not None
     assert [answer.at for answer in again.feedback_about(CARD)] == [NOW]
-    again.close()
 
 
 def test_a_store_in_memory_works_for_every_thread() -> None:
@@ -223,10 +312,10 @@ def test_a_store_in_memory_works_for_every_thread() -> None:
     store.close()
 
 
-@pytest.mark.parametrize("url", ["", "cds.db", "mysql://localhost/cds", "://"])
-def test_a_database_that_cannot_be_used_stops_the_start(url: str) -> None:
+@pytest.mark.parametrize("written", ["", "cds.db", "mysql://localhost/cds", "://"])
+def test_a_database_that_cannot_be_used_stops_the_start(written: str) -> None:
     with pytest.raises(SettingsError, match="ATROPHY_CDS_DATABASE_URL"):
-        Store(url)
+        Store(written)
 
 
 def test_postgresql_needs_a_key_that_its_processes_share() -> None:

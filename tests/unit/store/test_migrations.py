@@ -11,10 +11,8 @@ from cds_service.store.connection import open_engine, parse_url
 from cds_service.store.schema import metadata
 
 
-def test_the_newest_revision_is_the_schema(tmp_path: Path) -> None:
-    Store(f"sqlite:///{tmp_path}/cds.db").migrate()
-
-    engine = create_engine(f"sqlite:///{tmp_path}/cds.db")
+def test_the_newest_revision_is_the_schema(store: Store, database_url: str) -> None:
+    engine = create_engine(database_url)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         made, meant = inspect(connection), metadata.tables
@@ -23,11 +21,8 @@ def test_the_newest_revision_is_the_schema(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/cds.db")
+def test_migrating_twice_changes_nothing(store: Store) -> None:
     store.migrate()
-    store.migrate()
-    store.close()
 
 
 def test_sqlite_waits_for_writers_and_survives_a_power_failure(tmp_path: Path) -> None:

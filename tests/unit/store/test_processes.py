@@ -1,4 +1,4 @@
-"""Several threads and processes on one SQLite file lose nothing and tread on nobody's toes."""
+"""Several threads and processes on one database lose nothing and tread on nobody's toes."""
 
 import os
 import subprocess
@@ -31,8 +31,8 @@ def write(store: Store, client: str, rounds: int = ROUNDS) -> None:
         assert store.record_feedback(client, [item], NOW)["stored"] == 1
 
 
-def counts(file: Path) -> tuple[int, int]:
-    engine = create_engine(f"sqlite:///{file}")
+def counts(database_url: str) -> tuple[int, int]:
+    engine = create_engine(database_url)
     with engine.connect() as connection:
         shown, answered = (
             connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()  # noqa: S608 - our own names
@@ -42,23 +42,23 @@ def counts(file: Path) -> tuple[int, int]:
     return shown, answered
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "cds.db"
+OPEN = """
+import os, sys
+from pathlib import Path
+from cds_service.store import Store
+from tests.unit.store.test_processes import write
+store = Store(sys.argv[1], key_file=Path(sys.argv[2]))
+store.migrate()
+"""
 
 
-def test_two_processes_that_start_and_write_at_once_lose_nothing(file: Path) -> None:
-    program = (
-        "import sys; from cds_service.store import Store; from tests.unit.store.test_processes import write;"
-        "store = Store(f'sqlite:///{sys.argv[1]}'); store.migrate(); write(store, sys.argv[2]); store.close()"
-    )
-    processes = [
-        subprocess.Popen([sys.executable, "-W", "error", "-c", program, str(file), client], cwd=ROOT)
-        for client in ("first", "second")
-    ]
+def test_two_processes_that_start_and_write_at_once_lose_nothing(database_url: str, tmp_path: Path) -> None:
+    program = f"{OPEN}\nwrite(store, sys.argv[3]); store.close()"
+    arguments = [sys.executable, "-W", "error", "-c", program, database_url, str(tmp_path / "cds.key")]
+    processes = [subprocess.Popen([*arguments, client], cwd=ROOT) for client in ("first", "second")]
 
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
-    assert counts(file) == (2 * ROUNDS, 2 * ROUNDS)
+    assert counts(database_url) == (2 * ROUNDS, 2 * ROUNDS)
 
 
 def test_workers_that_open_a_new_file_together_all_get_it(tmp_path: Path) -> None:
@@ -81,27 +81,24 @@ for number in range(40):
     assert [worker.communicate(timeout=60)[1] for worker in workers] == [b""] * 4
 
 
-def test_eight_threads_that_write_at_once_lose_nothing(file: Path) -> None:
-    store = Store(f"sqlite:///{file}")
-    store.migrate()
+def test_eight_threads_that_write_at_once_lose_nothing(store: Store, database_url: str) -> None:
     threads = [threading.Thread(target=write, args=(store, f"client-{n}", 20)) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    store.close()
 
-    assert counts(file) == (160, 160)
+    assert counts(database_url) == (160, 160)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_worker_opens_connections_of_its_own(file: Path) -> None:
+def test_a_forked_worker_opens_connections_of_its_own(database_url: str, tmp_path: Path) -> None:
     program = (
-        "import os, sys; from cds_service.store import Store; from tests.unit.store.test_processes import write;"
-        "store = Store(f'sqlite:///{sys.argv[1]}'); store.migrate(); write(store, 'parent', 5); pid = os.fork();"
+        f"{OPEN}\nwrite(store, 'parent', 5); pid = os.fork()\n"
         "write(store, 'child' if pid == 0 else 'parent', 20); pid and os.waitpid(pid, 0)"
     )
 
-    subprocess.run([sys.executable, "-c", program, str(file)], cwd=ROOT, check=True, timeout=60)
+    arguments = [sys.executable, "-c", program, database_url, str(tmp_path / "cds.key")]
+    subprocess.run(arguments, cwd=ROOT, check=True, timeout=60)
 
-    assert counts(file) == (45, 45)
+    assert counts(database_url) == (45, 45)

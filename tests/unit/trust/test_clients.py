@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cds_service.cli.clients import check_clients
 from cds_service.errors import SettingsError
 from cds_service.trust import read_clients
+from tests.ehr import Ehr, write_clients
 
 ROOT = Path(__file__).parents[3]
 WHOLE = """
@@ -19,6 +21,7 @@ deadline_seconds = 1.5
 calls_per_minute = 10
 origins = ["https://ehr.example"]
 link_hosts = ["apps.ehr.example"]
+timeline_url = "https://apps.ehr.example/launch"
 
 [[client.key_sets]]
 url = "https://ehr.example/jwks.json"
@@ -53,6 +56,20 @@ def test_the_example_that_is_shipped_can_be_used() -> None:
     assert client.fhir
 
 
+@pytest.mark.parametrize(
+    ("more", "repeat", "said"),
+    [("", "until-answered", "shown again at each call"), ('repeat = "once"', "once", "hidden while unchanged")],
+)
+def test_a_16_whether_an_unanswered_card_is_shown_again_is_agreed_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str, repeat: str, said: str
+) -> None:
+    path = write_clients(tmp_path, Ehr(), more)
+    (client,) = read_clients(path)
+    assert client.repeat == repeat
+    assert check_clients(path) == 0
+    assert said in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
 def test_one_issuer_may_serve_several_tenants(tmp_path: Path) -> None:
     text = WHOLE.replace("keys_file", 'tenants = ["a", "b"]\nkeys_file')
     second = ANOTHER.replace("https://other.example", "https://ehr.example/cds") + 'tenants = ["c"]\n'
@@ -72,9 +89,12 @@ def test_one_issuer_may_serve_several_tenants(tmp_path: Path) -> None:
         ("calls_per_minute = 10", "calls_per_minute = 0", "calls_per_minute"),
         ("calls_per_minute = 10", "max_body_bytes = -1", "max_body_bytes"),
         ("calls_per_minute = 10", 'accepted_gaps = ["labs"]', "accepted_gaps"),
+        ("calls_per_minute = 10", 'repeat = "never"', "repeat"),
         ('["https://ehr.example"]', '["https://ehr.example/"]', "origins"),
         ('["https://ehr.example"]', '["*"]', "origins"),
         ('"apps.ehr.example"', '"https://apps.ehr.example"', "link_hosts"),
+        ('"https://apps.ehr.example/launch"', '"https://other.example/launch"', "timeline_url"),
+        ('"https://apps.ehr.example/launch"', '"http://apps.ehr.example/launch"', "timeline_url"),
         ("https://fhir.ehr.example/r4", "http://fhir.ehr.example/r4", "insecure_http"),
         ('networks = ["10.20.0.0/16"]', "insecure_http = true", "insecure_http"),
         ('networks = ["10.20.0.0/16"]', 'key = "k.pem"', "needs its `certificate`"),

@@ -29,6 +29,15 @@ def test_a_listed_server_is_reached_in_its_listed_spelling(spelling: str) -> Non
     assert reach.terms.aliases == ("https://proxy.example/r4",)
 
 
+def test_p09_each_server_says_whether_its_cache_may_answer() -> None:
+    cached = CdsClient(id="cached", fhir=(FhirServer(base="https://cache.example/r4", cached_answers=True),))
+    transports = ListedServers((EHR, cached)).transports
+    assert {base: transport.cached_answers for base, transport in transports.items()} == {
+        BASE: False,
+        "https://cache.example/r4": True,
+    }
+
+
 @pytest.mark.parametrize(
     "url",
     [

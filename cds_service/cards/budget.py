@@ -1,0 +1,24 @@
+"""Which cards an alert budget takes away; never one with an emergency on it (B-25)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cds_service.cards.detail import Draft
+from cds_service.cards.knowledge import CardDeck
+from cds_service.rule_engine.model import INDICATOR_RANK
+
+
+def counts_in_budget(draft: Draft) -> bool:
+    """R01-R05 and critical cards are outside every budget: not counted, never hidden."""
+    return not any(a.indicator == "critical" or a.rule.group == "emergency" for a in draft.rules)
+
+
+def over_budget(drafts: Sequence[Draft], room: int | None, deck: CardDeck) -> tuple[Draft, ...]:
+    """The drafts beyond ``room``; kept are those of the highest indicator, then in the order of ``[leads]``."""
+    if room is None:
+        return ()
+    groups = list(deck.cards.leads)
+    counted = [draft for draft in drafts if counts_in_budget(draft)]
+    counted.sort(key=lambda d: (-INDICATOR_RANK[d.lead.indicator or "info"], groups.index(d.group)))
+    return tuple(counted[room:])
