@@ -18,7 +18,7 @@ from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.inquiry import Inquiry, newest_onset, onset_of
 from cds_service.rule_engine.model import Status
 from cds_service.rule_engine.narrowing import Narrow, Sited, each
-from cds_service.rule_engine.relations import just_before
+from cds_service.rule_engine.relations import just_before, not_before
 
 
 def status_filter(criterion: Criterion) -> Callable[[ConditionEntry], bool]:
@@ -43,6 +43,7 @@ def narrowings(criterion: Criterion) -> tuple[Narrow, ...]:
         (criterion.same_limb_as, sites.same_limb_step),
         (criterion.not_same_limb_as, sites.other_limb_step),
         (criterion.not_same_side_as, sites.other_side_step),
+        (criterion.since, _since),
         (criterion.before, _before),
         (criterion.near, _near),
         (criterion.recorded_after, _recorded_after),
@@ -183,6 +184,15 @@ def _is_explained(entry: Sited, since: Mapping[Site, PartialDate | None]) -> boo
         return False
     newest, began = since[entry.site], onset_of(entry)
     return newest is None or began is None or began <= newest
+
+
+def _since(criterion: Criterion) -> Narrow:
+    """Began, or was recorded, not before the newest entry of the other criterion: of this stay, or after that sign."""
+    return each(
+        lambda entry, inquiry: any(
+            dated is not None and not_before(dated, criterion, inquiry) for dated in (entry.onset, entry.recorded)
+        )
+    )
 
 
 def _before(criterion: Criterion) -> Narrow:
