@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
@@ -212,23 +212,30 @@ def _recorded_after(criterion: Criterion) -> Narrow:
     name, known, least = criterion.recorded_after or "", criterion.same_finding_as, criterion.recorded_days_after
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
-        starts = [onset for other in inquiry.ask(name).entries if (onset := onset_of(other)) is not None]
-        earlier = [other for other in inquiry.ask(known).entries if isinstance(other, Finding)] if known else []
+        onsets = [onset for other in inquiry.ask(name).entries if (onset := onset_of(other)) is not None]
+        starts = sorted(onset.last_day.toordinal() for onset in onsets)
+        began = _first_onsets(inquiry.ask(known).entries if known else ())
 
         def keep(entry: Sited) -> bool:
             if entry.recorded is None:
                 return False
-            again = [other for other in earlier if isinstance(entry, Finding) and other.key == entry.key]
-            began = min((onset for other in again if (onset := onset_of(other)) is not None), default=None)
-            return any(
-                (entry.recorded.first_day - start.last_day).days >= least
-                and (began is None or began.first_day <= start.last_day)
-                for start in starts
-            )
+            so_long_before = bisect_right(starts, entry.recorded.first_day.toordinal() - least)
+            first = began.get(entry.key) if isinstance(entry, Finding) else None
+            newest = starts[so_long_before - 1] if so_long_before else None
+            return newest is not None and (first is None or first.first_day.toordinal() <= newest)
 
         return [entry for entry in entries if keep(entry)]
 
     return narrow
+
+
+def _first_onsets(entries: Iterable[object]) -> dict[str, PartialDate]:
+    """When each finding first began, by what "the same finding" means."""
+    first: dict[str, PartialDate] = {}
+    for one in entries:
+        if isinstance(one, Finding) and (onset := onset_of(one)) is not None:
+            first[one.key] = min(onset, first.get(one.key, onset))
+    return first
 
 
 def _same_finding(criterion: Criterion) -> Narrow:
