@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 from flask import Flask, Response
 
+from cds_service.cards.links import host_of
 from cds_service.cards.profiles import profile_named
 from cds_service.errors import SettingsError
 from cds_service.fhir.client import FhirClient
@@ -24,6 +25,7 @@ from cds_service.trust.key_sets import KeySets
 from cds_service.trust.tokens import TokenVerifier
 from cds_service.web import auth, call_log, errors, hooks
 from cds_service.web.chart import chart_blueprint
+from cds_service.web.explain import explain_blueprint
 
 Clock = Callable[[], datetime]
 NOBODY_MAY_CALL = (
@@ -77,9 +79,12 @@ def create_app(
     errors.install(app)
     app.after_request(_protect)
     app.register_blueprint(hooks.hooks_blueprint(service, settings.max_body_bytes, clock))
+    app.register_blueprint(explain_blueprint(service.explain, settings.max_body_bytes))
     if settings.open:
         app.register_blueprint(
-            chart_blueprint(_patients_of_today(settings, clock), lambda: clock().astimezone(settings.zone))
+            chart_blueprint(
+                _patients_of_today(settings, clock), lambda: clock().astimezone(settings.zone), service.explain
+            )
         )
     return app
 
@@ -92,6 +97,9 @@ def clients_of(settings: Settings) -> tuple[CdsClient, ...]:
             profile=settings.profile,
             deadline_seconds=settings.deadline_seconds,
             rules_off=settings.rules_off,
+            link_hosts=tuple(
+                filter(None, map(host_of, (settings.public_url, settings.timeline_url, settings.source_url)))
+            ),
         )
         return (one,)
     return read_clients(settings.clients_file) if settings.clients_file else ()

@@ -86,7 +86,7 @@ class _Writer:
         if case.category:
             resource["category"] = [{"coding": [{"system": CATEGORY, "code": case.category}]}]
         if case.site:
-            resource["bodySite"] = [_concept(self._site(case.site), case.site)]
+            resource["bodySite"] = [_concept(self._site(site), site) for site in _places(case.site)]
         if case.onset_text:
             resource["onsetString"] = case.onset_text
         self._dates(resource, onsetDateTime=case.onset, recordedDate=case.recorded, abatementDateTime=case.abated)
@@ -275,3 +275,9 @@ def _quantity(value: float, unit: str | None) -> Resource:
 
 def _concept(coding: Coding, text: str | None) -> Resource:
     return {"coding": [{"system": coding.system, "code": coding.code, "display": text or coding.code}], "text": text}
+
+
+def _places(words: str) -> tuple[str, ...]:
+    """``left arm`` is one place, ``both legs`` are two."""
+    limb = words.removeprefix("both ").removesuffix("s")
+    return (f"left {limb}", f"right {limb}") if words.startswith("both ") else (words,)

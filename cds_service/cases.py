@@ -20,6 +20,7 @@ _OFFSET = re.compile(r"T(?:([+-])(\d+)([dhm]))?")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 NOT_FIRED = "none"
 Place = Literal["left arm", "right arm", "left hand", "right hand", "left leg", "right leg", "left foot", "right foot"]
+Places = Place | Literal["both arms", "both hands", "both legs"]
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,7 +39,7 @@ class CaseCondition(_Row, frozen=True, kw_only=True):
     status: str | None = "active"
     verification: str | None = "confirmed"
     category: str | None = None
-    site: Place | None = None
+    site: Places | None = None
 
 
 class CaseMedication(_Row, frozen=True, kw_only=True):

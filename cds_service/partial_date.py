@@ -63,6 +63,12 @@ class PartialDate(msgspec.Struct, frozen=True, gc=False, order=True):
             return as_of - self.earliest > timedelta(days=days)
         return (as_of.date() - self.last_day).days > days
 
+    def is_before(self, other: PartialDate) -> bool:
+        """Earlier than ``other``: exactly where both are instants, else by whole calendar days (B-83)."""
+        if self.precision == other.precision == "instant":
+            return self.earliest < other.earliest
+        return self.last_day < other.first_day
+
     def days_ago(self, as_of: datetime) -> int:
         """Calendar days between the latest day meant and today, never below 0."""
         return max(0, (as_of.date() - min(self.last_day, as_of.date())).days)

@@ -1,8 +1,8 @@
 """The walk of one call, top to bottom. Read this first.
 
-A CDS Client's request comes in (``web/hooks``); what it did not send is fetched (``prefetch``); everything is read into
-one record (``fhir/reader``), derived from (``derive``), asked about (``rule_engine``), answered with at most three
-cards (``cards``) and noted (``store``).
+A CDS Client's request comes in (``web/hooks``); what it did not send is fetched (``prefetch``) and everything is read
+into one record (``record_reader``, ``fhir/reader``), derived from (``derive``), asked about (``rule_engine``), answered
+with at most three cards (``cards``) and noted (``store``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ import msgspec
 from cds_service.cards import evaluation_extension
 from cds_service.cards.compose import BUDGET, CardContext, Composed, compose, could_not_be_done
 from cds_service.cards.disputed import called_wrong, without_disputed
+from cds_service.cards.explaining import Explainer
+from cds_service.cards.explanation import CardExplanation
 from cds_service.cards.knowledge import CardDeck, load_deck
+from cds_service.cards.links import CardLinks, allowed_links
 from cds_service.cards.memory import NO_MEMORY, Memory
 from cds_service.cards.profiles import profile_named
 from cds_service.cards.shape import deck_for
@@ -25,26 +28,24 @@ from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
 from cds_service.cds_hooks.response import Card, Response, encode
-from cds_service.errors import DataNotAvailable, StoreUnavailable
-from cds_service.fhir.capability import Capabilities
+from cds_service.errors import BadRequest, DataNotAvailable, StoreUnavailable, UnknownPath
 from cds_service.fhir.client import FhirClient
-from cds_service.fhir.reader import SourcePayload, read_record
 from cds_service.governance.bands import Bands, load_bands
 from cds_service.governance.silent_mode import SILENT, Heard, silenced
 from cds_service.governance.switchboard import Switchboard
 from cds_service.governance.terms import Terms
 from cds_service.governance.watch import RuleWatch
-from cds_service.prefetch import PrefetchPlan, complete
+from cds_service.prefetch import PrefetchPlan
 from cds_service.record import PatientRecord, SourceName, SourceState
+from cds_service.record_reader import RecordReader
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import Evaluation, Status
 from cds_service.settings import Settings
 from cds_service.stopwatch import Stopwatch
-from cds_service.store import PatientMemory, ShownCard, Store
+from cds_service.store import KeptCard, PatientMemory, ShownCard, Store
 from cds_service.trust import CdsClient, Outbound
-from cds_service.trust.outbound import Reach
 
 REQUIRED: tuple[SourceName, ...] = ("patient", "conditions")  # A-47
 NOT_HAD = (SourceState.FAILED, SourceState.NOT_OFFERED)
@@ -53,6 +54,8 @@ NOTHING_CAME = (
     "The call brought neither prefetch nor a FHIR server, so nothing could be read. Some EHRs leave both out when the"
     " address of the service is not registered letter for letter."
 )
+NO_SUCH_CARD = "No such card was shown to this CDS Client, or what was kept of it is gone."
+ANOTHER_PATIENT = "The request is not about the patient of this card, or names another FHIR server for it."
 NOT_R4 = "The resources of this call are not FHIR R4. Nothing was evaluated."
 
 
@@ -139,10 +142,8 @@ class CdsService:
         clock: Callable[[], datetime],
     ) -> None:
         self._pack = pack
-        self._plan = plan
-        self._fhir = fhir
+        self._records = RecordReader(pack.knowledge.vocabulary, plan, fhir, outbound)
         self._outbound = outbound
-        self._capabilities = Capabilities(fhir)
         self._store = store
         self._settings = settings
         self._rules = pack.knowledge.rules
@@ -150,13 +151,15 @@ class CdsService:
         self._switchboard = Switchboard(store.governance.switches)
         self.watch = RuleWatch(store, pack.bands, self._rules, lambda: clock().astimezone(settings.zone))
         self._decks = {c.id: deck_for(pack.deck, profile_named(c.profile), c.order_codes) for c in clients}
+        self._links = {c.id: links_for(c, settings) for c in clients}
+        self._explainer = Explainer(pack.knowledge, pack.deck, store.fingerprint)
         self._zone: tzinfo = settings.zone
         self._clock = clock
 
     def discovery(self, client: CdsClient) -> bytes:
         """The discovery document for this client (C6-C15)."""
         version = profile_named(client.profile).cds_hooks
-        return discovery_document(version, dict(self._plan.templates_for(version)))
+        return discovery_document(version, dict(self._records.plan.templates_for(version)))
 
     def call(self, client: CdsClient, request: HookRequest) -> HookAnswer:
         """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (C32, P-05)."""
@@ -168,13 +171,8 @@ class CdsService:
         off = terms.off(self._switchboard)
         if terms.all_off(off):
             return self._without_asking(client, request, off, as_of)
-        server = self._outbound.reach(client, request.fhir_server or "")
-        payloads = self._gathered(request, server, as_of, watch.started + client.deadline_seconds)
-        watch.lap("data")
-        record = read_record(payloads, request.patient_id, vocabulary=self._pack.knowledge.vocabulary, as_of=as_of)
-        watch.lap("record")
-        memory = self._store.memory(client.id, server.base, request.patient_id)
-        record = _undisputed(record, memory, self._decks[client.id])
+        memory = self._memory(client, request)
+        record = _undisputed(self._records.read(client, request, as_of, watch), memory, self._decks[client.id])
         room = terms.room(memory.patient, request.user_id, self._store)
         context = self._context(client, request, room.left(as_of))
         facts = gather_facts(record, self._pack.knowledge, as_of)
@@ -199,22 +197,30 @@ class CdsService:
         """Keep what became of cards; repeats and unknown cards are counted and have no effect (P-22)."""
         return self._store.record_feedback(client.id, items, self._clock())
 
-    def _gathered(
-        self, request: HookRequest, server: Reach, as_of: datetime, deadline: float
-    ) -> tuple[SourcePayload, ...]:
-        """What came with the call, and what did not, read from the client's FHIR server."""
-        if request.fhir_server is not None:  # whatever is agreed for a base holds for every spelling of it (P-08)
-            request = msgspec.structs.replace(request, fhir_server=server.base)
-        return complete(
-            request,
-            plan=self._plan,
-            client=self._fhir,
-            as_of=as_of,
-            deadline=deadline,
-            allowed=lambda _: server.allowed,
-            terms=server.terms,
-            capabilities=self._capabilities,
-        )
+    def explain(self, client: CdsClient, card: str, request: HookRequest | None = None) -> CardExplanation:
+        """Why a card was shown to this client: from its trace, and with the facts of the chart that ``request`` brings.
+
+        Raises UnknownPath (404) for any other card, BadRequest when the request is about another patient.
+        """
+        kept = self._store.shown_card(client.id, card)
+        if kept is None:
+            raise UnknownPath(NO_SUCH_CARD)
+        as_of = kept.shown_at.astimezone(self._zone)
+        brought = None if request is None else self._evaluated_again(client, request, kept, as_of)
+        return self._explainer.explain(card, as_of.isoformat(timespec="seconds"), kept.trace, brought)
+
+    def _evaluated_again(self, client: CdsClient, request: HookRequest, kept: KeptCard, as_of: datetime) -> Evaluation:
+        """The chart of a request, asked about for the moment of the card. A rule on the card is asked even when off."""
+        if self._memory(client, request).patient != kept.patient:
+            raise BadRequest(ANOTHER_PATIENT)
+        record = self._records.read(client, request, as_of, Stopwatch())
+        on_card = {rule.id for rule in kept.trace.rules}
+        off = {rule: why for rule, why in self._terms[client.id].off(self._switchboard).items() if rule not in on_card}
+        return evaluate(self._rules, gather_facts(record, self._pack.knowledge, as_of), off)
+
+    def _memory(self, client: CdsClient, request: HookRequest) -> PatientMemory:
+        server = self._outbound.reach(client, request.fhir_server or "")
+        return self._store.memory(client.id, server.base, request.patient_id)
 
     def _heard(self, client: CdsClient, user: str, off: Mapping[str, str], ask: Callable[..., Advice]) -> Advice:
         """Ask every rule that is not ``off``, count, and take away what is silent for this user (B-52)."""
@@ -229,12 +235,11 @@ class CdsService:
         self, client: CdsClient, request: HookRequest, off: Mapping[str, str], as_of: datetime
     ) -> HookAnswer:
         """The answer while every rule is off: nothing is read, every rule says why."""
-        pack = self._pack.knowledge.pack_hash
         said = {"asOf": as_of.isoformat(), "cards": [], "withheld": off, "hookInstance": request.hook_instance}
         kept = self._note(client, "", (), as_of, said)
-        extension = {evaluation_extension.NAME: evaluation_extension.without_asking(self._rules, as_of, pack, off)}
+        every = evaluation_extension.without_asking(self._rules, as_of, self._pack.knowledge.pack_hash, off)
         with_extension = profile_named(client.profile).evaluation_extension
-        body = encode(Response(extension=extension if with_extension else None))
+        body = encode(Response(extension={evaluation_extension.NAME: every} if with_extension else None))
         return HookAnswer(body, (), {"cards": 0, "withheld": off, "kept": kept})
 
     def _note(
@@ -254,11 +259,22 @@ class CdsService:
             request.encounter_id,
             profile_named(client.profile),
             settings.source_label,
-            settings.source_url,
+            self._links[client.id].source,
             settings.source_icon_url,
+            self._links[client.id],
+            self._pack.knowledge.pack_hash,
             repeat=client.repeat,
             room=room,
         )
+
+
+def links_for(client: CdsClient, settings: Settings) -> CardLinks:
+    """The links that this client's cards carry: what it can open, at hosts that its entry allows (T26)."""
+    explain = f"{settings.public_url.rstrip('/')}/explain" if settings.public_url else None
+    timeline = client.timeline_url or settings.timeline_url
+    return allowed_links(
+        CardLinks(explain, timeline, settings.source_url), profile_named(client.profile), client.link_hosts
+    )
 
 
 def advise(record: PatientRecord, as_of: datetime, pack: RulePack, memory: Memory, context: CardContext) -> Advice:

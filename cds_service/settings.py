@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True):
     source_label: str = "Atrophy CDS"
     source_url: str | None = None
     source_icon_url: str | None = None
+    timeline_url: str | None = None
 
     def __post_init__(self) -> None:
         _require(self.profile.strip() != "", "profile", "must name a client profile")
@@ -70,7 +71,7 @@ class Settings(msgspec.Struct, frozen=True):
         _require(self.source_label.strip() != "", "source_label", "must not be empty (C46)")
         _require(_is_zone(self.site_zone), "site_zone", "must be an IANA time zone such as Europe/London")
         _require(not (self.open and self.clients_file), "open", "and ATROPHY_CDS_CLIENTS_FILE exclude each other")
-        for name in ("public_url", "source_url", "source_icon_url"):
+        for name in ("public_url", "source_url", "source_icon_url", "timeline_url"):
             url = getattr(self, name)
             _require(url is None or _is_public_url(url), name, "must be an absolute https URL (C47)")
         _require(

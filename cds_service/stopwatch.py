@@ -1,4 +1,4 @@
-"""How long each stage of a call took."""
+"""How long each stage of a call takes."""
 
 from __future__ import annotations
 

@@ -73,6 +73,13 @@ class Words(_Written, frozen=True, kw_only=True):
     called_wrong: str
 
 
+class LinkWords(_Written, frozen=True, kw_only=True):
+    """What the links of a card are called (C57)."""
+
+    explain: str
+    timeline: str
+
+
 class GapWords(_Written, frozen=True, kw_only=True):
     """What the gap card says (P-04, P-05)."""
 
@@ -143,6 +150,7 @@ class CardWords(_Written, frozen=True, kw_only=True):
     date_words: Mapping[str, str]
     certainty_words: Mapping[str, str]
     source_words: Mapping[str, str]
+    links: LinkWords
     gap: GapWords
     snooze_days: SnoozeDays
     override_reasons: Mapping[str, WrittenReason]

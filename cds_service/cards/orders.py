@@ -11,8 +11,10 @@ from cds_service.cards.care_record import CareEntry, CareRecord, newest_is_abnor
 from cds_service.cards.circumstances import Circumstances
 from cds_service.cards.order_knowledge import Order, OrderKnowledge
 from cds_service.cds_hooks.response import Action, Json, Suggestion
+from cds_service.derive.conditions import counts
 from cds_service.derive.findings import Finding
 from cds_service.partial_date import PartialDate
+from cds_service.record import ConditionEntry
 from cds_service.rule_engine.model import Assessment, Facts
 
 Reason = Literal["already-done", "under-care", "no-finding", "pregnancy", "settled"]
@@ -146,7 +148,7 @@ class OrderDesk:
         written = offered.order.written
         if written.group == "referral" and entry.is_open:
             return written.open_order_days is None or self._within(entry.date, written.open_order_days)
-        if entry.date is None or (offered.onset is not None and entry.date.last_day < offered.onset.first_day):
+        if entry.date is None or (offered.onset is not None and entry.date.is_before(offered.onset)):
             return False
         return (entry.coming and entry.date.is_future(self._as_of)) or self._within(entry.date, days)
 
@@ -172,22 +174,32 @@ class OrderDesk:
 
 
 def newest_onset(assessment: Assessment, facts: Facts) -> PartialDate | None:
-    """When the newest finding of a rule began (G7); for a rule that rests on no finding, its newest dated onset.
+    """When the newest sign behind a rule began (G7): of its findings and of the other conditions that it names.
 
-    A finding without onset began when it was first recorded: coded again it is not new (B-01).
+    A sign without onset began when it was first recorded: coded again it is not new (B-01).
     """
-    if not assessment.findings:
-        return max((f.began for f in assessment.facts if f.began is not None), default=None)
+    dates = [f.began for f in assessment.facts if f.began is not None]
+    dates += [began for same in _same_signs(assessment, facts) if (began := _began(same)) is not None]
+    return max(dates, default=None)
+
+
+def _same_signs(assessment: Assessment, facts: Facts) -> Iterable[Sequence[Finding | ConditionEntry]]:
+    """The entries of each finding of a rule, then of each other condition that it names without an onset."""
     by_key: dict[str, list[Finding]] = {}
     for finding in facts.findings:
         if finding.key in assessment.findings:
             by_key.setdefault(finding.key, []).append(finding)
-    return max((began for found in by_key.values() if (began := _began(found)) is not None), default=None)
+    yield from by_key.values()
+    found = {finding.entry.reference for entries in by_key.values() for finding in entries}
+    named = {f.reference for f in assessment.facts if f.date_kind == "recorded"} - found
+    for entry in facts.record.conditions if named else ():
+        if entry.reference in named:
+            yield [c for c in facts.record.conditions if counts(c) and (c.sets, c.site) == (entry.sets, entry.site)]
 
 
-def _began(findings: Sequence[Finding]) -> PartialDate | None:
-    onsets = [f.onset for f in findings if f.onset is not None]
-    recorded = [f.recorded for f in findings if f.recorded is not None]
+def _began(signs: Sequence[Finding | ConditionEntry]) -> PartialDate | None:
+    onsets = [sign.onset for sign in signs if sign.onset is not None]
+    recorded = [sign.recorded for sign in signs if sign.recorded is not None]
     return max(onsets) if onsets else min(recorded, default=None)
 
 

@@ -35,6 +35,7 @@ class ClientProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     override_reasons: bool = True
     absolute_links: bool = True
     smart_links: bool = True
+    app_context: bool = True
 
     def __post_init__(self) -> None:
         if not self.gap_card and not self.evaluation_extension:

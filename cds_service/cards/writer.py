@@ -11,15 +11,17 @@ from cds_service.cards.detail import Draft, detail, facts_shown
 from cds_service.cards.disputed import cited
 from cds_service.cards.gaps import in_words
 from cds_service.cards.knowledge import CardDeck
+from cds_service.cards.links import NO_LINKS, CardLinks, links_of
 from cds_service.cards.memory import GAP_RULE, Evidence, Repeat, evidence_of, gap_evidence
 from cds_service.cards.orders import suggestion
 from cds_service.cards.profiles import CDS_HOOKS_2_0, ClientProfile
 from cds_service.cards.shape import detail_for, suggestions_for
 from cds_service.cards.wording import own, plain
-from cds_service.cds_hooks.response import Card, Coding, Json, OverrideReason, Source, Suggestion
+from cds_service.cds_hooks.response import Card, Coding, Json, Link, OverrideReason, Source, Suggestion
 from cds_service.fhir.versions import ResourceVersion, Versions
 from cds_service.rule_engine.criterion import Indicator
 from cds_service.rule_engine.model import Assessment, Evaluation
+from cds_service.rule_engine.trace import CardTrace, Part, gap_trace, rule_trace
 
 ASSESSMENT = "org.atrophy-cds.assessment"
 
@@ -34,8 +36,8 @@ class CardContext(msgspec.Struct, frozen=True):
     """For whom cards are made, and what the client can show.
 
     ``gaps`` are names of sources or sentences; None: what the evaluation shows (P-04). ``source_*`` None: as in
-    ``cards.toml``. ``repeat``: whether an unanswered card is shown again (A-16). ``room``: how many cards the alert
-    budgets still allow; None: any number.
+    ``cards.toml``. ``rule_pack`` is the hash of the rules. ``repeat``: whether an unanswered card is shown again
+    (A-16). ``room``: how many cards the alert budgets still allow; None: any number.
     """
 
     patient_id: str
@@ -44,6 +46,8 @@ class CardContext(msgspec.Struct, frozen=True):
     source_label: str | None = None
     source_url: str | None = None
     source_icon_url: str | None = None
+    links: CardLinks = NO_LINKS
+    rule_pack: str = ""
     gaps: tuple[str, ...] | None = None
     repeat: Repeat = "until-answered"
     room: int | None = None
@@ -53,7 +57,7 @@ class CardContext(msgspec.Struct, frozen=True):
 class ShownCard(msgspec.Struct, frozen=True):
     """What is kept of a card: rules with versions, evidence by rule (B-51), suggestion uuid -> order key.
 
-    Evidence and what the card cites are only ever stored as keyed fingerprints (P-33).
+    Evidence, what the card cites and the facts of the trace are only ever stored as keyed fingerprints (P-33).
     """
 
     uuid: str
@@ -62,6 +66,7 @@ class ShownCard(msgspec.Struct, frozen=True):
     evidence: tuple[tuple[str, Evidence], ...]
     indicator: Indicator
     suggestions: Mapping[str, str]
+    trace: CardTrace
     cited: tuple[ResourceVersion, ...] = ()
 
 
@@ -87,8 +92,9 @@ class CardWriter:
         """One card, and what is kept of it."""
         suggestions, orders = self._suggestions(draft)
         lead, profile = draft.lead, self._context.profile
+        uuid, trace = self._context.new_uuid(), self._trace(draft)
         card = Card(
-            uuid=self._context.new_uuid(),
+            uuid=uuid,
             summary=lead.summary,
             detail=detail_for(detail(draft, self._evaluation, self._deck, gaps, waiting), profile),
             indicator=lead.indicator or "info",
@@ -96,6 +102,7 @@ class CardWriter:
             suggestions=suggestions,
             selectionBehavior=profile.selection_behavior if suggestions else None,
             overrideReasons=self._override_reasons(draft) if profile.override_reasons else (),
+            links=self._links(uuid, trace),
             extension={ASSESSMENT: self._extension(draft)} if profile.card_extension else None,
         )
         facts = self._evaluation.facts
@@ -106,6 +113,7 @@ class CardWriter:
             evidence=tuple((a.rule.id, evidence_of(a, facts)) for a in draft.rules),
             indicator=card.indicator,
             suggestions=orders,
+            trace=trace,
             cited=cited(facts_shown(draft, self._deck), self._versions),
         )
         return card, shown
@@ -114,9 +122,24 @@ class CardWriter:
         """The card that names what was not checked, and what is kept of it."""
         words = self._deck.cards.gap
         card = _gap_card(self._deck, self._context, gaps, summary=words.summary, opening=words.opening)
+        trace = gap_trace(self._evaluation, self._context.rule_pack, gaps)
+        card = card.model_copy(update={"links": self._links(card.uuid, trace)})
         version = self._deck.cards.version
         evidence = ((GAP_RULE, gap_evidence(gaps)),)
-        return card, ShownCard(card.uuid, GAP_RULE, ((GAP_RULE, version),), evidence, card.indicator, {})
+        return card, ShownCard(card.uuid, GAP_RULE, ((GAP_RULE, version),), evidence, card.indicator, {}, trace)
+
+    def _trace(self, draft: Draft) -> CardTrace:
+        """What is kept so that the card can be explained."""
+        verdicts_of = self._evaluation.verdicts_of
+        parts: dict[str, Part] = {draft.lead.rule.id: "lead", **{a.rule.id: "also" for a in draft.others}}
+        return CardTrace(
+            self._context.rule_pack,
+            self._evaluation.tier,
+            tuple(rule_trace(a, parts.get(a.rule.id, "carried"), verdicts_of(a.rule.id)) for a in draft.rules),
+        )
+
+    def _links(self, uuid: str, trace: CardTrace) -> tuple[Link, ...]:
+        return links_of(uuid, trace, self._context, self._deck.cards.links)
 
     def _suggestions(self, draft: Draft) -> tuple[tuple[Suggestion, ...], dict[str, str]]:
         """One suggestion per order that has a verified code (B-53); and by its uuid the key of its order."""

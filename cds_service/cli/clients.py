@@ -80,6 +80,7 @@ def _agreed(client: CdsClient) -> Iterator[tuple[str, str]]:
     yield "web pages", ", ".join(client.origins) or "none"
     yield "links to", ", ".join(client.link_hosts) or "nowhere"
     yield "unanswered cards", _REPEATS[client.repeat]
+    yield "timeline", client.timeline_url or "as in the settings"
     yield "rules off", ", ".join(client.rules_off) or "none"
     yield from _governed(client)
     if client.keys_file:

@@ -14,6 +14,7 @@ import msgspec
 
 from cds_service.cards.compose import compose
 from cds_service.cards.knowledge import CardDeck, load_deck
+from cds_service.cards.links import CardLinks, allowed_links
 from cds_service.cards.memory import NO_MEMORY
 from cds_service.cards.profiles import CDS_HOOKS_2_0, profiles
 from cds_service.cards.shape import OrderCode, deck_for
@@ -32,12 +33,15 @@ PATIENT = "ada-steroid-myopathy"
 CODES: Mapping[str, OrderCode] = {
     "tsh": OrderCode("urn:com.epic.cdshooks.action.code.system.preference-list-item", "EXAMPLE-TSH")
 }
+LINKS = CardLinks("https://cds.example/explain", "https://apps.example/launch")
+LINK_HOSTS = ("cds.example", "apps.example")
 HEAD = """# One result, six shapes
 
 *Made by `make fix` from `cds_service/cards/profiles.toml` and the synthetic patient `{patient}`. Do not edit.*
 
 What is advised is the same for every CDS Client; how it is written is its profile's. A profile is named in the client's
-entry, or with `--open --profile NAME`. What a profile cannot show as a suggestion is named in the text.
+entry, or with `--open --profile NAME`. What a profile cannot show as a suggestion is named in the text. Here each
+client's `link_hosts` name the service itself and a SMART app; without that, cards have no links.
 """
 
 
@@ -49,7 +53,9 @@ def profiles_page(folder: Path) -> str:
     for name, profile in profiles().items():
         codes = CODES if profile.local_order_codes == "required" else {}
         shaped = deck_for(deck, profile, codes)
-        context = CardContext(PATIENT, profile=profile, new_uuid=_counted())
+        context = CardContext(
+            PATIENT, profile=profile, new_uuid=_counted(), links=allowed_links(LINKS, profile, LINK_HOSTS)
+        )
         written = [line for card in compose(evaluation, shaped, NO_MEMORY, context).cards for line in _lines(card)]
         parts += [f"## {profile.title} (`{name}`)\n", f"{profile.because}\n"]
         if codes:

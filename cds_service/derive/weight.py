@@ -44,7 +44,8 @@ class WeightTrend(msgspec.Struct, frozen=True, gc=False):
 
     ``loss_percent`` is None without a latest weight or a reference; a gain is negative. ``second_low`` is an earlier
     low weight that confirms the latest one (B-75). ``intent`` speaks of any loss; ``intent_entries`` are its ground.
-    ``bmi_if_grown`` is computed with a height of an age that the birth date does not tell (A-12).
+    ``bmi_if_grown`` is computed with a height of an age that the birth date does not tell (A-12). ``bmis`` are all
+    body mass indexes, oldest first.
     """
 
     weights: tuple[Weighed, ...] = ()
@@ -57,6 +58,7 @@ class WeightTrend(msgspec.Struct, frozen=True, gc=False):
     stable: bool = False
     bmi: BodyMass | None = None
     bmi_if_grown: BodyMass | None = None
+    bmis: tuple[BodyMass, ...] = ()
     intent: Intent = "unknown"
     intent_entries: tuple[ConditionEntry | ActivityEntry, ...] = ()
 
@@ -65,16 +67,18 @@ def weight_trend(index: RecordIndex, knowledge: WeightKnowledge, units: UnitKnow
     """The trend of one patient; empty where nothing was weighed."""
     height = _height(index, knowledge, units)
     weights = _plausible(index, knowledge, units, height)
-    bmi = _body_mass(index, knowledge, units, (weights, height))
+    bmis = _body_masses(index, knowledge, units, (weights, height))
     if_grown = None
     if height is None and weights:
-        if_grown = _body_mass(index, knowledge, units, (weights, _height(index, knowledge, units, if_unknown=True)))
+        any_height = _height(index, knowledge, units, if_unknown=True)
+        if_grown = _latest(_body_masses(index, knowledge, units, (weights, any_height)), index, knowledge)
     intent, ground = _intent(index, knowledge)
     trend = WeightTrend(
         weights=weights,
         stable=_is_stable(weights, knowledge),
-        bmi=bmi,
+        bmi=_latest(bmis, index, knowledge),
         bmi_if_grown=if_grown,
+        bmis=bmis,
         intent=intent,
         intent_entries=ground,
     )
@@ -218,25 +222,31 @@ def _height(
     return None
 
 
-def _body_mass(
+def _body_masses(
     index: RecordIndex,
     knowledge: WeightKnowledge,
     units: UnitKnowledge,
     body: tuple[Sequence[Weighed], Measured | None],
-) -> BodyMass | None:
-    """The newer of the latest Observation and the latest weight with a height; the Observation on the same day."""
+) -> tuple[BodyMass, ...]:
+    """Every Observation, and every weight with the height of a day without one; oldest first."""
     weights, height = body
     found = [
         BodyMass(one.value, one.when, (one.entry,))
         for one in _measured(index, knowledge.bmi_set, BMI_UNIT, units)
         if knowledge.bmi_lowest <= one.value <= knowledge.bmi_highest
-    ][-1:]
-    if weights and height is not None:
-        latest = weights[-1]
-        computed = BodyMass(round(_index(latest.kg, height.value), 1), latest.when, (latest.entry, height.entry))
-        if not found or latest.when.first_day > found[0].when.last_day:
-            found = [computed]
-    return next((one for one in found if one.when.within_days(knowledge.bmi_within_days, index.as_of)), None)
+    ]
+    if height is not None:
+        days = {one.when.last_day for one in found}
+        found += [
+            BodyMass(round(_index(w.kg, height.value), 1), w.when, (w.entry, height.entry))
+            for w in weights
+            if w.when.first_day not in days
+        ]
+    return tuple(sorted(found, key=lambda one: one.when))
+
+
+def _latest(bmis: Sequence[BodyMass], index: RecordIndex, knowledge: WeightKnowledge) -> BodyMass | None:
+    return next((one for one in bmis[-1:] if one.when.within_days(knowledge.bmi_within_days, index.as_of)), None)
 
 
 def _index(kg: float, cm: float) -> float:

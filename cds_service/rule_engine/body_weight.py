@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import takewhile
+
 from cds_service.derive.index import RecordIndex
-from cds_service.derive.weight import BodyMass, WeightTrend, weight_trend
-from cds_service.record import BIRTH_DATE
+from cds_service.derive.weight import DIGITS, BodyMass, Weighed, WeightTrend, weight_trend
+from cds_service.record import BIRTH_DATE, ObservationEntry
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import FALSE
 from cds_service.rule_engine.inquiry import Inquiry, onset_of, result_fact
@@ -17,9 +20,14 @@ def trends_for(criterion: Criterion, inquiry: Inquiry) -> tuple[WeightTrend, ...
     facts = inquiry.facts
     if criterion.at is None:
         return (facts.weight,)
-    onsets = [onset for entry in inquiry.ask(criterion.at).entries if (onset := onset_of(entry)) is not None]
-    days = sorted({onset.latest for onset in onsets}, reverse=True)
-    return tuple(weight_trend(RecordIndex(facts.record, day), facts.weight_knowledge, facts.units) for day in days)
+    onsets = sorted(
+        onset.latest for entry in inquiry.ask(criterion.at).entries if (onset := onset_of(entry)) is not None
+    )
+    ends = {end.date(): end for end in onsets}  # a chart has few days, and may have many entries of one
+    return tuple(
+        weight_trend(RecordIndex(facts.record, end), facts.weight_knowledge, facts.units)
+        for end in reversed(ends.values())
+    )
 
 
 def weight_loss(criterion: Criterion) -> Ask:
@@ -33,10 +41,23 @@ def weight_loss(criterion: Criterion) -> Ask:
                 continue
             enough = (above is None or loss > above) and (at_least is None or loss >= at_least)
             if enough and not (criterion.two_low_weights and trend.second_low is None):
-                return Verdict(True, _loss_facts(trend), (latest.entry,))
+                return Verdict(True, _loss_facts(trend), (_first_low(trend, criterion),))
         return inquiry.verdict((), ("observations",))
 
     return ask
+
+
+def _first_low(trend: WeightTrend, criterion: Criterion) -> ObservationEntry:
+    """The weight at which the present loss began to count: its onset (A-15)."""
+    above, at_least = criterion.weight_loss_above, criterion.weight_loss_at_least
+    reference, kg = trend.reference, trend.reference_kg or 1
+
+    def is_low(one: Weighed) -> bool:
+        loss = round((kg - one.kg) / kg * 100, DIGITS)
+        after = reference is None or one.when > reference.when
+        return after and (above is None or loss > above) and (at_least is None or loss >= at_least)
+
+    return tuple(takewhile(is_low, reversed(trend.weights)))[-1].entry
 
 
 def _loss_facts(trend: WeightTrend) -> tuple[Fact, ...]:
@@ -64,13 +85,18 @@ def bmi(criterion: Criterion) -> Ask:
         trends = trends_for(criterion, inquiry)
         for trend in trends:
             if trend.bmi is not None and holds(trend.bmi):
-                return Verdict(True, (_bmi_fact(trend.bmi, trend, words),), trend.bmi.entries)
+                return Verdict(True, (_bmi_fact(trend.bmi, trend, words),), _first_such(trend, holds))
         seen = inquiry.verdict((), ("observations",))
         if any(trend.bmi_if_grown is not None and holds(trend.bmi_if_grown) for trend in trends):
             return Verdict(None, missing=(BIRTH_DATE, *seen.missing))
         return seen
 
     return ask
+
+
+def _first_such(trend: WeightTrend, holds: Callable[[BodyMass], bool]) -> tuple[ObservationEntry, ...]:
+    """The entry since which the limit holds without a break: the onset (A-15)."""
+    return tuple(takewhile(holds, reversed(trend.bmis)))[-1].entries[:1]
 
 
 def _bmi_fact(found: BodyMass, trend: WeightTrend, words: str) -> Fact:

@@ -115,8 +115,10 @@ def _happened(entry: VisitEntry, criterion: Criterion) -> bool:
 
 
 def _visit_in_time(entry: VisitEntry, criterion: Criterion, inquiry: Inquiry) -> bool:
-    if criterion.open_now:
-        return entry.status == "in-progress" and entry.end is None
+    if criterion.open_now and (entry.status != "in-progress" or entry.end is not None):
+        return False
+    if criterion.open_now and criterion.within_days is None:
+        return True
     return _seen_in_time(entry.start, criterion, inquiry, coming=entry.resource_type == "Appointment")
 
 

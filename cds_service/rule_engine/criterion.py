@@ -105,7 +105,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     undated_only: bool = False
     recorded_stands_in: bool = False
     limb: tuple[Literal["upper", "lower", "unsited"], ...] = ()
-    site: Literal["one-limb", "both-sides", "one-side", "only-one-side"] | None = None
+    site: Literal["one-limb", "both-sides", "one-side", "only-one-side", "side-or-limb"] | None = None
     two_entries_apart_days: int | None = None
     same_limb_as: str | None = None
     not_same_limb_as: str | None = None

@@ -10,7 +10,7 @@ import msgspec
 from cds_service.derive.age import is_at_least
 from cds_service.derive.findings import Finding
 from cds_service.record import BIRTH_DATE
-from cds_service.rule_engine.expression import FALSE, names_in
+from cds_service.rule_engine.expression import FALSE, Ask, names_in
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import (
     INDICATOR_RANK,
@@ -41,7 +41,7 @@ def evaluate(
         dead = tuple(Assessment(c.rule, Status.SUPPRESSED, "deceased") for c in book.by_number)
         return Evaluation(facts, "0", book.tiers.deceased, dead)
     gates = Inquiry(facts, book.gates)
-    answers = _answers(book, gates, off, spent)
+    answers, inquiries = _answers(book, gates, off, spent)
     cause = Inquiry(facts, book.gates, gates, answers).ask("cause_recorded")
     tier = decide_tier(facts, answers.values(), book.tiers, explained=bool(cause.value))
     palliative = bool(gates.ask("palliative_care").value)
@@ -49,29 +49,46 @@ def evaluate(
     final = {rule_id: _worded(a, facts, book) for rule_id, a in final.items()}
     assessments = tuple(_carried(final[c.rule.id], final) for c in book.by_number)
     fired = [a.rule.id for a in assessments if a.status is Status.FIRED]
-    return Evaluation(facts, tier.name, tier.sentence, assessments, book.contradictions.bearing_on(fired, facts, gates))
+    contradictions = book.contradictions.bearing_on(fired, facts, gates)
+    return Evaluation(facts, tier.name, tier.sentence, assessments, contradictions, _Verdicts(inquiries))
+
+
+class _Verdicts:
+    """What was asked of a patient, kept as long as its evaluation: a criterion not asked before is asked then."""
+
+    def __init__(self, inquiries: Mapping[str, tuple[CompiledRule, Inquiry]]) -> None:
+        self._inquiries = inquiries
+
+    def __call__(self, rule_id: str) -> Mapping[str, Verdict]:
+        if rule_id not in self._inquiries:
+            return {}
+        compiled, inquiry = self._inquiries[rule_id]
+        return {name: inquiry.ask(name) for name in compiled.deciding}
 
 
 def _answers(
     book: RuleBook, gates: Inquiry, off: Mapping[str, str], spent: dict[str, float] | None
-) -> dict[str, Assessment]:
-    """What each rule says by itself, in the order of asking; one that is off says only why."""
+) -> tuple[dict[str, Assessment], Mapping[str, tuple[CompiledRule, Inquiry]]]:
+    """What each rule says by itself, in the order of asking; one that is off says only why. And what was asked."""
     answers: dict[str, Assessment] = {}
+    inquiries: dict[str, tuple[CompiledRule, Inquiry]] = {}
     for compiled in book.in_order:
         rule = compiled.rule
         if rule.id in off:
             answers[rule.id] = Assessment(rule, Status.SUPPRESSED, off[rule.id])
             continue
         began = thread_time()
-        answers[rule.id] = assess(compiled, Inquiry(gates.facts, compiled.criteria, gates, answers))
+        inquiry = Inquiry(gates.facts, compiled.criteria, gates, answers)
+        answers[rule.id] = assess(compiled, inquiry)
+        inquiries[rule.id] = compiled, inquiry
         if spent is not None:
             spent[rule.id] = thread_time() - began
-    return answers
+    return answers, inquiries
 
 
 def assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
     """One rule's own answer: which branch holds, whether its age and gates allow it, what it offers."""
-    branch, verdict, missing = _first_branch(compiled, inquiry)
+    branch, verdict, missing = first_branch(compiled, inquiry.ask)
     if branch is None:
         if missing:
             unknown = Assessment(compiled.rule, Status.UNKNOWN, _could_not(missing), missing=missing)
@@ -87,13 +104,14 @@ def assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:
     return _fired(compiled, branch, verdict, missing, inquiry)
 
 
-def _first_branch(compiled: CompiledRule, inquiry: Inquiry) -> tuple[CompiledFires | None, Verdict, tuple[str, ...]]:
+def first_branch(compiled: CompiledRule, ask: Ask) -> tuple[CompiledFires | None, Verdict, tuple[str, ...]]:
+    """The first way to fire that holds, its verdict, and what was missing; None when none holds."""
     missing: tuple[str, ...] = ()
     for branch in compiled.fires:
-        verdict = branch.when(inquiry.ask)
+        verdict = branch.when(ask)
         missing += verdict.missing
         if verdict.value:
-            exception = branch.unless(inquiry.ask) if branch.unless else FALSE
+            exception = branch.unless(ask) if branch.unless else FALSE
             if not exception.value:
                 return branch, verdict, (*missing, *exception.missing)
     return None, FALSE, tuple(dict.fromkeys(missing))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
-from cds_service.coding import CodeCertainty
+from cds_service.coding import NOWHERE, CodeCertainty
 from cds_service.derive.findings import Finding
 from cds_service.derive.measurements import Measurement
 from cds_service.derive.steroid_courses import DURATION_ASSUMED, Course
@@ -196,7 +196,8 @@ def _fact(
     certainty: CodeCertainty = CodeCertainty.EXACT,
 ) -> Fact:
     began, code = dated if kind == "onset" else None, _code(entry.coding)
-    return Fact(entry.reference, entry.display, code, _text(dated), kind, began=began, certainty=certainty)
+    site = entry.site if isinstance(entry, ConditionEntry) else NOWHERE
+    return Fact(entry.reference, entry.display, code, _text(dated), kind, began=began, certainty=certainty, site=site)
 
 
 def _code(coding: object) -> str | None:

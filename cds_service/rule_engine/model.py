@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
 import msgspec
 
-from cds_service.coding import CodeCertainty
+from cds_service.coding import NOWHERE, CodeCertainty, Site
 from cds_service.derive.findings import Finding, FindingKnowledge
 from cds_service.derive.habits import HabitKnowledge
 from cds_service.derive.index import RecordIndex
@@ -170,7 +170,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     ``label`` and ``value`` may hold text from the chart: whoever prints them escapes them. ``date`` is as written in
     the chart, ``date_kind`` one of onset, recorded, measured, since, ordered, seen. ``threshold`` is the limit that
     the value was compared with, in words. ``began`` is what an onset's date means, ``certainty`` how surely a code
-    names it.
+    names it, ``site`` where on the body it is.
     """
 
     reference: str
@@ -182,6 +182,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     threshold: str | None = None
     began: PartialDate | None = None
     certainty: CodeCertainty = CodeCertainty.EXACT
+    site: Site = NOWHERE
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -257,10 +258,16 @@ class Contradiction(msgspec.Struct, frozen=True):
     facts: tuple[Fact, ...]
 
 
+def nothing_asked(_rule_id: str) -> Mapping[str, Verdict]:
+    """Of no rule anything was asked."""
+    return {}
+
+
 class Evaluation(msgspec.Struct, frozen=True):
     """All answers for one patient. ``tier`` is E, 3, 2, 1 or 0 with the sentence that explains it.
 
-    ``contradictions`` are those that bear on a rule that fired.
+    ``contradictions`` are those that bear on a rule that fired. ``verdicts_of`` gives for the id of a rule each
+    criterion behind its answer, in the order of its file; a rule that was not asked has none.
     """
 
     facts: Facts
@@ -268,6 +275,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     tier_sentence: str
     assessments: tuple[Assessment, ...]
     contradictions: tuple[Contradiction, ...] = ()
+    verdicts_of: Callable[[str], Mapping[str, Verdict]] = nothing_asked
 
     @property
     def fired(self) -> tuple[Assessment, ...]:

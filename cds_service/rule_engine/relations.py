@@ -45,7 +45,9 @@ def not_before(dated: PartialDate, criterion: Criterion, inquiry: Inquiry) -> bo
     began = newest_onset(inquiry.ask(criterion.since or "").entries)
     if began is None:
         return criterion.undated_since_counts
-    return (began.first_day - dated.last_day).days <= criterion.slack_days
+    if criterion.slack_days:
+        return (began.first_day - dated.last_day).days <= criterion.slack_days
+    return not dated.is_before(began)
 
 
 def just_before(dated: PartialDate, criterion: Criterion, inquiry: Inquiry) -> bool:

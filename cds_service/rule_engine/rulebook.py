@@ -14,6 +14,7 @@ from cds_service.rule_engine.criterion import Criterion, names_asked, rules_name
 from cds_service.rule_engine.expression import Expression, names_in, read_expression
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import Advice, Assessment, Facts, Fires, Offer, Rule, Suppression, Verdict
+from cds_service.rule_engine.plain_words import deciding_criteria
 from cds_service.rule_engine.tier import TierKnowledge
 
 Ask = Callable[[Inquiry], Verdict]
@@ -31,13 +32,14 @@ class CompiledFires(msgspec.Struct, frozen=True):
 class CompiledRule(msgspec.Struct, frozen=True):
     """A rule with everything that is asked of a patient compiled; shared gates are among its criteria.
 
-    ``pattern``: the criteria of its ways to fire, in the order of their text.
+    ``pattern``: the criteria of its ways to fire, in the order of their text. ``deciding``: all behind its answer.
     """
 
     rule: Rule
     criteria: Mapping[str, Ask]
     says: Mapping[str, str]
     pattern: tuple[str, ...]
+    deciding: tuple[str, ...]
     fires: tuple[CompiledFires, ...]
     suppressed: tuple[tuple[Suppression, Expression], ...]
     offers: tuple[tuple[Offer, Expression | None, Expression | None], ...]
@@ -147,11 +149,13 @@ def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
         return None if text is None else read_expression(text, known)
 
     fires = tuple(CompiledFires(f, read(f.when), read_if_given(f.unless)) for f in rule.fires)
+    written = {**gate_criteria, **rule.criteria}
     compiled = CompiledRule(
         rule,
         criteria,
-        {name: criterion.says for name, criterion in {**gate_criteria, **rule.criteria}.items()},
+        {name: criterion.says for name, criterion in written.items()},
         tuple(dict.fromkeys(name for f in rule.fires for name in names_in(f.when))),
+        deciding_criteria(rule, written),
         fires,
         tuple((s, read(s.when)) for s in rule.suppressed),
         tuple((o, read_if_given(o.when), read_if_given(o.preselect_when)) for o in rule.offers),

@@ -18,7 +18,7 @@ from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.inquiry import Inquiry, newest_onset, onset_of
 from cds_service.rule_engine.model import Status
 from cds_service.rule_engine.narrowing import Narrow, Sited, each
-from cds_service.rule_engine.relations import just_before
+from cds_service.rule_engine.relations import just_before, not_before
 
 
 def status_filter(criterion: Criterion) -> Callable[[ConditionEntry], bool]:
@@ -43,6 +43,7 @@ def narrowings(criterion: Criterion) -> tuple[Narrow, ...]:
         (criterion.same_limb_as, sites.same_limb_step),
         (criterion.not_same_limb_as, sites.other_limb_step),
         (criterion.not_same_side_as, sites.other_side_step),
+        (criterion.since, _since),
         (criterion.before, _before),
         (criterion.near, _near),
         (criterion.recorded_after, _recorded_after),
@@ -185,6 +186,15 @@ def _is_explained(entry: Sited, since: Mapping[Site, PartialDate | None]) -> boo
     return newest is None or began is None or began <= newest
 
 
+def _since(criterion: Criterion) -> Narrow:
+    """Began, or was recorded, not before the newest entry of the other criterion: of this stay, or after that sign."""
+    return each(
+        lambda entry, inquiry: any(
+            dated is not None and not_before(dated, criterion, inquiry) for dated in (entry.onset, entry.recorded)
+        )
+    )
+
+
 def _before(criterion: Criterion) -> Narrow:
     return each(
         lambda entry, inquiry: (dated := onset_of(entry)) is not None and just_before(dated, criterion, inquiry)
@@ -212,29 +222,29 @@ def _recorded_after(criterion: Criterion) -> Narrow:
     name, known, least = criterion.recorded_after or "", criterion.same_finding_as, criterion.recorded_days_after
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
-        onsets = [onset for other in inquiry.ask(name).entries if (onset := onset_of(other)) is not None]
-        starts = sorted(onset.last_day.toordinal() for onset in onsets)
-        began = _first_onsets(inquiry.ask(known).entries if known else ())
+        starts = sorted(
+            when.last_day.toordinal() for e in inquiry.ask(name).entries if (when := onset_of(e)) is not None
+        )
+        began = _first_by_finding(inquiry.ask(known).entries if known else ())
 
         def keep(entry: Sited) -> bool:
             if entry.recorded is None:
                 return False
-            so_long_before = bisect_right(starts, entry.recorded.first_day.toordinal() - least)
+            before = bisect_right(starts, entry.recorded.first_day.toordinal() - least)  # a year 1 has no day before
             first = began.get(entry.key) if isinstance(entry, Finding) else None
-            newest = starts[so_long_before - 1] if so_long_before else None
-            return newest is not None and (first is None or first.first_day.toordinal() <= newest)
+            return before > 0 and (first is None or first.toordinal() <= starts[before - 1])
 
         return [entry for entry in entries if keep(entry)]
 
     return narrow
 
 
-def _first_onsets(entries: Iterable[object]) -> dict[str, PartialDate]:
-    """When each finding first began, by what "the same finding" means."""
-    first: dict[str, PartialDate] = {}
-    for one in entries:
-        if isinstance(one, Finding) and (onset := onset_of(one)) is not None:
-            first[one.key] = min(onset, first.get(one.key, onset))
+def _first_by_finding(entries: Iterable[object]) -> dict[str, date]:
+    """The first day on which each finding was there, of those that are dated."""
+    first: dict[str, date] = {}
+    for entry in entries:
+        if isinstance(entry, Finding) and (when := onset_of(entry)) is not None:
+            first[entry.key] = min(when.first_day, first.get(entry.key, when.first_day))
     return first
 
 

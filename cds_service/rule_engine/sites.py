@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cds_service.coding import Site
 from cds_service.derive.findings import Finding
@@ -60,13 +60,16 @@ def _sites(entries: Iterable[object]) -> list[Site]:
 
 
 def site_step(criterion: Criterion) -> Narrow:
-    return {"one-limb": _one_limb, "both-sides": _both_sides, "one-side": _one_side, "only-one-side": _only_one_side}[
-        criterion.site or "one-side"
-    ]
+    return _SITE_STEPS[criterion.site or "one-side"]
 
 
 def _one_side(entries: list[Sited], _: Inquiry) -> list[Sited]:
     return [entry for entry in entries if entry.site.side in ("left", "right")]
+
+
+def _side_or_limb(entries: list[Sited], _: Inquiry) -> list[Sited]:
+    """Left, right, or a limb whose side nobody wrote down."""
+    return [e for e in entries if e.site.side in ("left", "right") or (e.site.side is None and e.site.limb)]
 
 
 def _only_one_side(entries: list[Sited], _: Inquiry) -> list[Sited]:
@@ -85,3 +88,12 @@ def _both_sides(entries: list[Sited], _: Inquiry) -> list[Sited]:
     both = [entry for entry in entries if entry.site.side == "bilateral"]
     sides = {entry.site.side for entry in entries}
     return [e for e in entries if e.site.side is not None] if {"left", "right"} <= sides else both
+
+
+_SITE_STEPS: Mapping[str, Narrow] = {
+    "one-limb": _one_limb,
+    "both-sides": _both_sides,
+    "one-side": _one_side,
+    "only-one-side": _only_one_side,
+    "side-or-limb": _side_or_limb,
+}

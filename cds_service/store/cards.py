@@ -17,8 +17,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.fhir.versions import ResourceVersion
+from cds_service.rule_engine.trace import CardTrace
 from cds_service.store import audit, governance
 from cds_service.store import connection as database
+from cds_service.store.explained import KeptCard, kept_card
 from cds_service.store.fingerprint import fingerprint, read_or_make_key
 from cds_service.store.governance import AuditEntry, GovernanceStore
 from cds_service.store.memory import Answer, PatientMemory, reported_about
@@ -52,6 +54,10 @@ class ShownCard(Protocol):
     @property
     def cited(self) -> Sequence[ResourceVersion]:
         """The resources that the card cites, as they were read."""
+
+    @property
+    def trace(self) -> CardTrace | None:
+        """Why it was shown; its facts are kept only as keyed fingerprints."""
 
 
 class Store:
@@ -127,6 +133,7 @@ class Store:
                 "suggestions": _json(card.suggestions),
                 "shown_at": shown_at,
                 "cited": _json([self.fingerprint(patient, *version) for version in card.cited]),
+                "trace": None if card.trace is None else _json(card.trace.keyed(self.fingerprint)),
             }
             for card in cards
         ]
@@ -209,6 +216,10 @@ class Store:
                 **governance.purge(connection, before, now),
             }
         return {**gone, "audit": audit.purge(self._engine, self._key, before, now)}
+
+    def shown_card(self, client: str, card: str) -> KeptCard | None:
+        """A card that this client was shown, and why; None for any other, also after a purge."""
+        return kept_card(self._engine, client, card)
 
     def feedback_about(self, card: str) -> tuple[Answer, ...]:
         """Everything that was reported about one card, oldest first."""

@@ -44,7 +44,8 @@ metadata = MetaData()
 
 # `patient`, `evidence` and `cited` are keyed fingerprints (P-33): the tables name no patient and no resource.
 # `rules`, `evidence`, `suggestions` and `cited` are JSON: [[id, version]], [fingerprint], {suggestion uuid: order key},
-# [fingerprint of a resource in one version].
+# [fingerprint of a resource in one version]; `trace` is a rule_engine.trace.CardTrace with fingerprints for facts, and
+# none for cards shown before it was kept.
 cards_shown = Table(
     "cards_shown",
     metadata,
@@ -57,6 +58,7 @@ cards_shown = Table(
     Column("suggestions", Text, nullable=False),
     Column("shown_at", UtcDateTime, nullable=False),
     Column("cited", Text, nullable=False, server_default="[]"),
+    Column("trace", Text),
     Index("ix_cards_shown_client_patient", "client", "patient"),
 )
 

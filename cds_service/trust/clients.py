@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from cds_service.cards.links import CardLinks, allowed_links
 from cds_service.cards.memory import Repeat
 from cds_service.cards.profiles import profile_named
 from cds_service.cards.shape import OrderCode
@@ -94,6 +95,7 @@ class Audiences(_Written, frozen=True, kw_only=True):
     discovery: tuple[str, ...] = ()
     service: tuple[str, ...] = ()
     feedback: tuple[str, ...] = ()
+    explain: tuple[str, ...] = ()
 
 
 class CdsClient(_Written, frozen=True, kw_only=True):
@@ -101,10 +103,11 @@ class CdsClient(_Written, frozen=True, kw_only=True):
 
     ``issuer`` and ``tenants`` are ``iss`` and ``tenant`` of its tokens; no tenants means that the claim is not looked
     at. Its keys are in ``key_sets``, or in ``keys_file`` when it has no ``jku`` (C76). ``profile`` shapes cards for
-    what it can show. ``link_hosts``: the hosts that links on its cards may name (T26). ``order_codes``: by key of an
-    order what the site's own system calls it. ``repeat``: whether a card that nobody answered is shown again; ``once``
-    is for a client that never sends feedback (A-16). ``silent``: what is asked and not shown; ``budget``: most cards
-    (B-52).
+    what it can show. ``link_hosts``: the hosts that links on its cards may name (T26); ``timeline_url``: the launch
+    address of a SMART app with the patient's timeline, unless it is that of the settings. ``order_codes``: by key of
+    an order what the site's own system calls it. ``repeat``: whether a card that nobody answered is shown again;
+    ``once`` is for a client that never sends feedback (A-16). ``silent``: what is asked and not shown; ``budget``: most
+    cards (B-52).
     """
 
     id: str
@@ -123,6 +126,7 @@ class CdsClient(_Written, frozen=True, kw_only=True):
     max_body_bytes: int | None = None
     origins: tuple[str, ...] = ()
     link_hosts: tuple[str, ...] = ()
+    timeline_url: str | None = None
     rules_off: tuple[str, ...] = ()
     order_codes: Mapping[str, OrderCode] = {}
     repeat: Repeat = "until-answered"
@@ -180,6 +184,7 @@ def _problems_of(client: CdsClient) -> Iterator[str]:
         ((client.max_body_bytes or 1) > 0, "`max_body_bytes` must be above 0"),
         (all(map(is_origin, client.origins)), "`origins` must list origins such as https://ehr.example"),
         (all(map(_HOST.fullmatch, client.link_hosts)), "`link_hosts` must list host names"),
+        (_may_be_linked(client), "`timeline_url` must be an https URL at one of its `link_hosts` (T26)"),
         (not client.anonymous_fhir or bool(client.fhir), "`anonymous_fhir` without [[client.fhir]] means nothing"),
     )  # fmt: skip
     problems = [problem for holds, problem in checks if not holds]
@@ -197,6 +202,12 @@ def _problems_of(client: CdsClient) -> Iterator[str]:
         if (client.silent or client.budget) and not profile.evaluation_extension:
             problems.append("`silent` and `budget` need the evaluation extension, which names what is hidden")
     yield from (f"client {client.id!r}: {problem}" for problem in problems)
+
+
+def _may_be_linked(client: CdsClient) -> bool:
+    """Whether the address of its timeline is none, or one that its cards may name."""
+    allowed = CardLinks(timeline=client.timeline_url), profile_named("cds-hooks-2.0"), client.link_hosts
+    return client.timeline_url is None or allowed_links(*allowed).timeline is not None
 
 
 def _problems_of_governance(client: CdsClient) -> Iterator[str]:

@@ -42,7 +42,8 @@ class TokenVerifier:
     def verify(self, authorization: str | None, path: str, endpoint: str | None) -> CdsClient:
         """The client whose token stands in the header. Raises NotAuthenticated, or StoreUnavailable.
 
-        ``path`` and ``endpoint`` (discovery, call, feedback) are of this request; nothing is derived from headers (T7).
+        ``path`` and ``endpoint`` (discovery, call, feedback, explained) are of this request; nothing is derived from
+        headers (T7).
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN:
@@ -93,6 +94,7 @@ class TokenVerifier:
             "discovery": client.audiences.discovery,
             "call": client.audiences.service,
             "feedback": client.audiences.feedback,
+            "explained": client.audiences.explain,
         }.get(endpoint or "", ())
         return agreed or (self._public_url + path,)
 

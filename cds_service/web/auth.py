@@ -45,7 +45,7 @@ def install(app: Flask, admission: Admission) -> None:
 
     @app.after_request
     def tell_the_browser(response: Response) -> Response:
-        response.headers.add("Vary", "Origin")
+        response.vary.add("Origin")
         origin = request.headers.get("Origin")
         if origin is not None and admission.may_read(origin):
             response.headers["Access-Control-Allow-Origin"] = origin

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from flask import Blueprint, Response, jsonify, render_template
+import msgspec
+from flask import Blueprint, Response, g, jsonify, render_template
 
 from cds_service.cds_hooks.discovery import SERVICE_ID
+from cds_service.cds_hooks.request import parse_hook_request
 from cds_service.errors import UnknownPath
 from cds_service.fixture_patients import FixturePatient, hook_request_for
 from cds_service.web.chart_rows import read_banner, read_chart
+from cds_service.web.explain import Explain, answered
 
 # Nothing inline, nothing from another host, no frame around the page (T11, T26).
 _CONTENT_SECURITY_POLICY = "; ".join(
@@ -36,27 +39,33 @@ _HEADERS = {
 }
 
 
-def chart_blueprint(patients: Callable[[], tuple[FixturePatient, ...]], clock: Callable[[], datetime]) -> Blueprint:
-    """The pages ``/`` and ``/chart/<patient_id>``, and the hook request that a page's script posts.
+def chart_blueprint(
+    patients: Callable[[], tuple[FixturePatient, ...]], clock: Callable[[], datetime], explain: Explain
+) -> Blueprint:
+    """The pages ``/`` and ``/chart/<patient_id>``, the hook request that a page's script posts, and why a card is here.
 
     ``patients`` gives the synthetic patients with their dates shifted to today; ``clock`` tells the time with its zone.
-    An unknown patient is :class:`UnknownPath`.
+    An unknown patient or card is :class:`UnknownPath`.
     """
-    pages = _ChartPages(patients, clock)
+    pages = _ChartPages(patients, clock, explain)
     chart = Blueprint(
         "chart", __name__, template_folder="templates", static_folder="static", static_url_path="/chart-static"
     )
     chart.add_url_rule("/", "front", pages.front, methods=["GET"], strict_slashes=False)  # "" is no redirect (T37)
     chart.add_url_rule("/chart/<patient_id>", "opened", pages.opened, methods=["GET"])
     chart.add_url_rule("/chart/<patient_id>/hook-request", "hook_request", pages.hook_request, methods=["GET"])
+    chart.add_url_rule("/chart/<patient_id>/explain/<card>", "explained", pages.explained, methods=["GET"])
     chart.after_request(_protect)
     return chart
 
 
 class _ChartPages:
-    def __init__(self, patients: Callable[[], tuple[FixturePatient, ...]], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, patients: Callable[[], tuple[FixturePatient, ...]], clock: Callable[[], datetime], explain: Explain
+    ) -> None:
         self._patients = patients
         self._clock = clock
+        self._explain = explain
 
     def front(self) -> str:
         return self._page(None)
@@ -66,6 +75,11 @@ class _ChartPages:
 
     def hook_request(self, patient_id: str) -> Response:
         return jsonify(hook_request_for(self._found(patient_id)))
+
+    def explained(self, patient_id: str, card: str) -> Response:
+        """The explanation with the facts of this page's chart."""
+        request = parse_hook_request(msgspec.json.encode(hook_request_for(self._found(patient_id))))
+        return answered(self._explain(g.client, card, request))
 
     def _found(self, patient_id: str) -> FixturePatient:
         for patient in self._patients():
@@ -86,5 +100,6 @@ class _ChartPages:
 
 
 def _protect(response: Response) -> Response:
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     return response

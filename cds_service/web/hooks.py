@@ -10,6 +10,7 @@ from typing import Protocol
 from flask import Blueprint, Response, g, request
 from gunicorn.http.errors import ParseException
 
+from cds_service.cards.explanation import CardExplanation
 from cds_service.cds_hooks.discovery import SERVICE_ID
 from cds_service.cds_hooks.feedback import MAX_BYTES, FeedbackItem, parse_feedback
 from cds_service.cds_hooks.request import HookRequest, parse_hook_request
@@ -44,6 +45,9 @@ class CdsService(Protocol):
     def feedback(self, client: CdsClient, items: tuple[FeedbackItem, ...]) -> Mapping[str, int] | None:
         """Take what became of cards; counters for the log, if it likes."""
 
+    def explain(self, client: CdsClient, card: str, request: HookRequest | None = None) -> CardExplanation:
+        """Why a card was shown; with a request, also the facts of the chart that it brings."""
+
 
 def hooks_blueprint(service: CdsService, max_body_bytes: int, clock: Callable[[], datetime]) -> Blueprint:
     """The three endpoints of one service. Its name is part of the paths, so an unknown one is an unknown path.
@@ -57,7 +61,7 @@ def hooks_blueprint(service: CdsService, max_body_bytes: int, clock: Callable[[]
 
     def call() -> Response:
         started = time.perf_counter()
-        hook_request = parse_hook_request(_body(min(max_body_bytes, g.client.max_body_bytes or max_body_bytes)))
+        hook_request = parse_hook_request(json_body(most_bytes(max_body_bytes)))
         read_ms = (time.perf_counter() - started) * 1000
         call_log.note(hook_instance=hook_request.hook_instance)
         answer = service.call(g.client, hook_request)
@@ -68,7 +72,7 @@ def hooks_blueprint(service: CdsService, max_body_bytes: int, clock: Callable[[]
         return Response(answer.body, headers=headers, mimetype=_JSON)
 
     def feedback() -> Response:
-        items = parse_feedback(_body(min(max_body_bytes, MAX_BYTES)), clock())
+        items = parse_feedback(json_body(min(max_body_bytes, MAX_BYTES)), clock())
         counts = service.feedback(g.client, items)
         call_log.note(items=len(items), **(counts or {}))
         answer = Response(status=200)
@@ -83,7 +87,12 @@ def hooks_blueprint(service: CdsService, max_body_bytes: int, clock: Callable[[]
     return hooks
 
 
-def _body(limit: int) -> bytes:
+def most_bytes(limit: int) -> int:
+    """How large a hook request of the calling client may be: what was agreed with it, never above the setting."""
+    return min(limit, g.client.max_body_bytes or limit)
+
+
+def json_body(limit: int) -> bytes:
     """The body, read only once its size and kind are known to be acceptable (P-20: 413, then 415)."""
     length = request.content_length
     if (length or 0) > limit:

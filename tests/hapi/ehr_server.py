@@ -96,7 +96,7 @@ class Service:
         reads = reads_of(load_rule_pack(settings.rules_dir, settings.today()))
         if all_observations:
             reads = msgspec.structs.replace(reads, observation_codes=(), undated_codes=())
-        service._plan = prefetch_plan(reads, page_size)
+        service._records.plan = prefetch_plan(reads, page_size)
         app = create_app(settings, clock=lambda: now, store=self._store, service=service)
         self._client = app.test_client()
         self._service = service
@@ -128,7 +128,7 @@ class Service:
         with FhirClient() as client:
             payloads = complete(
                 request,
-                plan=self._service._plan,
+                plan=self._service._records.plan,
                 client=client,
                 as_of=self._now,
                 deadline=time.monotonic() + 30,

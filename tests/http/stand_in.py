@@ -16,11 +16,14 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from cds_service.app import create_app
+from cds_service.cards.explanation import CardExplanation
 from cds_service.cards.profiles import profile_named
 from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
 from cds_service.cds_hooks.response import Card, Response, Source, Suggestion, encode
+from cds_service.errors import UnknownPath
+from cds_service.rule_engine.trace import CardTrace
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.trust import CdsClient
@@ -44,6 +47,7 @@ class Shown(msgspec.Struct, frozen=True):
     indicator: str = "warning"
     suggestions: Mapping[str, str] = msgspec.field(default_factory=lambda: {SUGGESTION: "ck"})
     cited: tuple[tuple[str, str], ...] = ()
+    trace: CardTrace | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -74,6 +78,9 @@ class StandIn:
         memory = self.store.memory(client.id, request.fhir_server or "", request.patient_id)
         self.store.note_shown(client.id, memory.patient, [Shown(card)], NOW)
         return Answer(encode(self.response or Response(cards=(a_card(uuid=card),))))
+
+    def explain(self, client: CdsClient, card: str, request: HookRequest | None = None) -> CardExplanation:
+        raise UnknownPath("The stand-in explains nothing.")
 
     def feedback(self, client: CdsClient, items: tuple[FeedbackItem, ...]) -> Mapping[str, int]:
         return self.store.record_feedback(client.id, items, NOW)

@@ -27,7 +27,7 @@ CODED = [(key, c) for key, order in ORDERS.items() for c in (*order.get("codings
 
 # What section 7 of the clinical specification names as an action, by rule, as our order keys.
 ACTIONS = {
-    "R01": "referral-emergency glucose ct-head",
+    "R01": "referral-emergency glucose ct-head stroke-assessment",
     "R02": "referral-neurology-emergency spirometry mip-mep potassium phosphate magnesium calcium ck glucose tsh "
     "blood-count renal crp emg-ncs",
     "R03": "spine-mri referral-spinal-surgery-emergency",

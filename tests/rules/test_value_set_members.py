@@ -21,6 +21,7 @@ HELD = [
     ("B-68", "foot-drop", "M21.371 27253007"),
     ("B-90", "neuromuscular-disease", "G12.21 86044005 37340000 G12.0 G12.1 G12.8 G12.9 5262007 G71.00 G71.11 G71.21 "
      "73297009 76670001 G61.0 40956001 G60.0 398100001 M33.20 M36.0 M60.10 G72.41 72315009 G71.3 E88.40 16851005 G14"),
+    ("R01: same deficit", "stroke-motor-sequelae", "I69.031 I69.149 I69.254 I69.351 I69.365 I69.859 I69.961"),
     ("§2", "central-nervous-disease", "G35 G35.A G35.D 24700007 S14.101A S24.101 S34.01 G82.20 G95.20 I60.9 I61.9 "
      "I63.9 G45.9 I69.351"),
     ("§2", "polio", "A80.9 B91 G14 Z86.12 398102009 31097004"),
@@ -72,6 +73,11 @@ KEPT_OUT = [
     ("R13-N2", "cushing", "E24.2 41299009"),
     ("R20-N1", "alcohol", "F10.11 F10.21"),
     ("trap 7: inhaled", "long-term-steroid-use", "Z79.51 161648003 710818004"),
+    (
+        "R01: no weakness",
+        "stroke-motor-sequelae",
+        "I69.320 I69.391 I69.392 I69.30 I69.398 195239002 195243003 426033005",
+    ),
     ("R21-N1", "burns", "T31.0 T31.10"),
     ("A-76: bruises, sprains, inner organs", "injury", "S80.00XA S93.401A S27.0XXA S37.009A"),
     ("trap 11", "charcot-marie-tooth", "359554008"),
@@ -103,6 +109,7 @@ def test_no_set_holds_a_morphology_a_history_of_treatment_or_a_relatives_disease
         ("G56.21", "right", "upper"), ("G81.92", "left", ""), ("G82.20", "bilateral", "lower"),
         ("M18.0", "bilateral", "upper"), ("713512009", "", "upper"), ("300948004", "", "lower"),
         ("309538000", "", "lower"), ("57406009", "", "upper"), ("60389000", "bilateral", "lower"),
+        ("G82", "bilateral", ""), ("G82.2", "bilateral", "lower"), ("G83.1", "", "lower"), ("G83.2", "", "upper"),
         ("11538006", "bilateral", ""), ("32153003", "left", "lower"), ("51440002", "bilateral", ""),
     ],
 )  # fmt: skip

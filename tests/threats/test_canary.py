@@ -7,6 +7,7 @@ with every logger at its most talkative. Then everything that stays is searched.
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,22 @@ def refusals(on: Attacked) -> Iterator[bytes]:
     yield on.call(**{**fetch, "fhirServer": f"http://127.0.0.1:1/{ID}"}).data
     bad = {"feedback": [{"card": TEXT, "outcome": "overridden", "outcomeTimestamp": COMMENT}]}
     yield on.client.post(FEEDBACK, json=bad, headers=on.ehr.bearer(FEEDBACK)).data
+    yield on.client.get(f"/explain/{TEXT}", headers=on.ehr.bearer(f"/explain/{TEXT}")).data
     with pytest.MonkeyPatch.context() as broken:
-        broken.setattr("cds_service.service.read_record", lambda *_, **__: (_ for _ in ()).throw(ValueError(NAME)))
+        broken.setattr(
+            "cds_service.record_reader.read_record", lambda *_, **__: (_ for _ in ()).throw(ValueError(NAME))
+        )
         yield on.call(context=context, prefetch=chart).data
+
+
+def explanations(on: Attacked, card: str, context: Json, chart: Json) -> tuple[str, str]:
+    """What is told of a card from what was kept, and when its chart is brought."""
+    path = f"/explain/{card}"
+    request = {"hook": "patient-view", "hookInstance": str(uuid.uuid4()), "context": context, "prefetch": chart}
+    alone = on.client.get(path, headers=on.ehr.bearer(path))
+    brought = on.client.post(path, json=request, headers=on.ehr.bearer(path))
+    assert (alone.status_code, brought.status_code) == (200, 200)
+    return alone.get_data(as_text=True), brought.get_data(as_text=True)
 
 
 def test_nothing_that_is_marked_stays(
@@ -111,19 +125,22 @@ def test_nothing_that_is_marked_stays(
     assert fetched.status_code == 200
     assert any(TOKEN in seen.headers.get("Authorization", "") for seen in on.fhir.seen)
     card = answered.get_json()["cards"][0]["uuid"]
+    kept_alone, brought = explanations(on, card, context, chart)
+    assert TEXT in brought  # they reach the explanation of whoever brings them, and are in none of what was kept
     reason = {"reason": {"code": "not-relevant", "system": "urn:x"}, "userComment": f"{COMMENT} {NAME}"}
     assert on.feedback(card, overrideReason=reason).status_code == 200
     other = fetched.get_json()["cards"][0]["uuid"]
     assert on.feedback(other, overrideReason={"reason": {"code": "data-wrong"}}).status_code == 200
     again = on.call(context=context, prefetch=..., fhirServer=on.fhir.base, fhirAuthorization=authorization)
     assert again.get_json()["extension"]["org.atrophy-cds.evaluation"]["calledWrong"] == 1
-    bodies = b"".join(refusals(on))
+    bodies = b"".join(refusals(on)) + kept_alone.encode()
 
     logged = capfd.readouterr()
     assert logged.err.count('"event": "call"') >= 14  # the log is there to be searched
     assert on.store is not None
     on.store.close()
     kept = b"".join(path.read_bytes() for path in tmp_path.glob("cds*"))
+    assert b'"held":{' in kept  # the traces are there to be searched
     for mark in MARKS:
         assert mark not in logged.out + logged.err
         assert mark.encode() not in bodies

@@ -54,3 +54,9 @@ def test_a_plan_by_code_or_in_words() -> None:
 def test_an_onset_in_words() -> None:
     written = the_resource(conditions=(CaseCondition(code="M62.81", name="Weakness", onset_text="since spring"),))
     assert written["onsetString"] == "since spring"
+
+
+def test_both_legs_are_a_left_and_a_right_one() -> None:
+    """A-10."""
+    weak = CaseCondition(code="713514005", name="Muscle weakness of limb", site="both legs")
+    assert [site["text"] for site in the_resource(conditions=(weak,))["bodySite"]] == ["left leg", "right leg"]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cds_service.cli.rules_page.words import Pack, in_words
+from cds_service.cli.rules_page.words import Pack
+from cds_service.rule_engine import plain_words
 from cds_service.rule_engine.model import INDICATOR_RANK, Fires, Rule, Suppression
+from cds_service.rule_engine.plain_words import in_words
 
 
 def when_it_fires(rule: Rule, pack: Pack) -> Iterator[str]:
     """Each way to fire with its card, the tier that a card needs, and what silences the rule."""
     yield "**It fires**\n"
     for fires in rule.fires:
-        unless = f", unless {in_words(fires.unless)}" if fires.unless else ""
-        yield f"- *{fires.indicator}* ({fires.name}): {in_words(fires.when)}{unless}."
+        yield f"- *{fires.indicator}* ({fires.name}): {plain_words.when_it_fires(fires)}."
         yield f'  Card: "{_summary(fires, rule, pack)}"'
     yield "\n**Tier**\n"
     yield from (f"- {line}" for line in _tier(rule, pack))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cds_service.cli.rules_page.words import Pack, asked_by, in_words
+from cds_service.cli.rules_page.words import Pack, asked_by
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.gate import GateLine
 from cds_service.rule_engine.model import Rule
+from cds_service.rule_engine.plain_words import in_words
 
 NOT_SAID = Criterion(says="")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cds_service.cards.order_knowledge import Caution, Order
-from cds_service.cli.rules_page.words import Pack, in_words
+from cds_service.cli.rules_page.words import Pack
 from cds_service.rule_engine.model import Offer, Rule
+from cds_service.rule_engine.plain_words import in_words
 
 
 def what_it_offers(rule: Rule, pack: Pack) -> Iterator[str]:

@@ -9,11 +9,9 @@ from cds_service.cards.knowledge import CardDeck
 from cds_service.rule_engine.criterion import Criterion, names_asked
 from cds_service.rule_engine.expression import names_in
 from cds_service.rule_engine.loader import Knowledge
+from cds_service.rule_engine.meanings import details, numbers, titles
 from cds_service.rule_engine.model import Rule
-
-ASKED_SETS = (
-    "condition", "done", "visit", "family_history", "planned_for", "result", "medication", "plan", "trend",
-)  # fmt: skip
+from cds_service.rule_engine.plain_words import in_words
 
 
 class Pack(NamedTuple):
@@ -29,22 +27,15 @@ class Pack(NamedTuple):
 
     def numbers(self, ids: Iterable[str]) -> str:
         """The numbers of some rules, in a list."""
-        wanted = frozenset(ids)
-        return ", ".join(rule.number for rule in self.rules if rule.id in wanted)
+        return numbers(ids, self.knowledge)
 
     def titles(self, sets: Iterable[str]) -> str:
         """What some value sets are called, in a list."""
-        entries = self.knowledge.tables.entries
-        return "; ".join(entries[name].title for name in sets if name in entries)
+        return titles(sets, self.knowledge)
 
     def criteria(self, rule: Rule) -> Mapping[str, Criterion]:
         """Those that the rule may ask by name, the shared ones too."""
         return {**self.knowledge.gate_criteria, **rule.criteria}
-
-
-def in_words(expression: str) -> str:
-    """``a_sign and not b`` as ``a sign and not b``."""
-    return " ".join(name.replace("_", " ") for name in expression.split())
 
 
 def expressions_of(rule: Rule) -> list[str]:
@@ -76,22 +67,5 @@ def meanings(names: Iterable[str], criteria: Mapping[str, Criterion], pack: Pack
     """A line for each criterion: what it asks, of what it is joined, and what narrows it."""
     for name in names:
         criterion = criteria[name]
-        details = "; ".join(_details(criterion, criteria, pack))
-        yield f"- *{in_words(name)}*: {criterion.says}{f' ({details})' if details else ''}."
-
-
-def _details(criterion: Criterion, criteria: Mapping[str, Criterion], pack: Pack) -> Iterator[str]:
-    if criterion.when is not None:
-        yield f"that is: {in_words(criterion.when)}"
-    for words, fields in (("value sets", ASKED_SETS), ("of these only", ("only",)), ("not", ("without",))):
-        if titles := pack.titles(name for field in fields for name in getattr(criterion, field)):
-            yield f"{words}: {titles}"
-    if fired := (*criterion.rule_fired, *criterion.rule_matched):
-        yield pack.numbers(fired)
-    if criterion.not_taken_by:
-        yield f"not what {pack.numbers(criterion.not_taken_by)} fired on or silenced: B-28, B-69"
-    if criterion.not_silenced_by:
-        yield f"not what {pack.numbers(criterion.not_silenced_by)} silenced: B-28"
-    if criterion.unless_known_at_site is not None:
-        known = criteria[criterion.unless_known_at_site].says
-        yield f"not in the limb and side of {known}, unless it is newer than that: B-27, B-72"
+        more = "; ".join(details(criterion, criteria, pack.knowledge))
+        yield f"- *{in_words(name)}*: {criterion.says}{f' ({more})' if more else ''}."

@@ -8,8 +8,8 @@ import { markdown } from "./markdown.js";
 
 const WORDS = { critical: "Critical", warning: "Warning", info: "Info" };
 
-/** An article for one card. `serviceUrl` takes its feedback. */
-export function cardArticle(card, serviceUrl) {
+/** An article for one card. `serviceUrl` takes its feedback; at `explainUrl`, followed by its uuid, it is explained. */
+export function cardArticle(card, serviceUrl, explainUrl) {
   const indicator = card.indicator in WORDS ? card.indicator : "info";
   const heading = element("h3", { id: `summary-${card.uuid}`, tabindex: "-1" }, element("bdi", {}, card.summary));
   const article = element(
@@ -21,6 +21,7 @@ export function cardArticle(card, serviceUrl) {
     suggestions(card, serviceUrl),
     links(card),
     reasonsForCard(card),
+    explained(card, explainUrl),
   );
   article.append(foot(card, article, serviceUrl));
   return article;
@@ -83,6 +84,13 @@ function links(card) {
     element("li", {}, link.type === "absolute" ? outwardLink(link.label, link.url) : `${link.label} (needs an EHR that launches apps)`),
   );
   return element("ul", { class: "links" }, items);
+}
+
+/** The page with every fact of the card, with its rule, and with what would change it. */
+function explained(card, explainUrl) {
+  if (!card.uuid) return null;
+  const link = element("a", { href: `${explainUrl}/${encodeURIComponent(card.uuid)}`, target: "_blank" }, "Explain this card");
+  return element("p", { class: "explained" }, link, element("span", { class: "small" }, " every fact, the whole rule, what would change it"));
 }
 
 function foot(card, article, serviceUrl) {

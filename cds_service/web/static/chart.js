@@ -31,7 +31,7 @@ async function check() {
 
 function showAnswer(answer, milliseconds) {
   const evaluated = evaluationOf(answer);
-  const articles = answer.cards.map((card) => cardArticle(card, main.dataset.service));
+  const articles = answer.cards.map((card) => cardArticle(card, main.dataset.service, main.dataset.explain));
   const parts = evaluationParts(evaluated);
   cards.replaceChildren(...articles);
   evaluation.replaceChildren(...parts);

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask import Response
 
+from cds_service import record_reader
 from cds_service import service as walk
 from cds_service.cards import detail, wording
 from cds_service.cds_hooks import request as hook_request
@@ -63,7 +64,7 @@ def the_cookie_of_one_user_goes_out_with_the_token_of_another(on: Attacked) -> b
     return any("Cookie" in seen.headers for seen in on.fhir.seen)
 
 
-_READ_RECORD = walk.read_record
+_READ_RECORD = record_reader.read_record
 _LAST: dict[str, Any] = {}
 
 
@@ -74,7 +75,7 @@ def _with_what_is_shared(*arguments: Any, **named_ones: Any) -> Any:
     return _LAST["record"]
 
 
-@ATTACKS.against("T24", replaced(walk, "read_record", _with_what_is_shared))
+@ATTACKS.against("T24", replaced(record_reader, "read_record", _with_what_is_shared))
 def the_chart_of_one_patient_is_in_the_answer_of_another(on: Attacked) -> bool:
     """Fifty patients, eight at a time."""
     on.client  # noqa: B018 - made once, before all call

@@ -45,7 +45,7 @@ def a_condition_of_another_makes_a_card(on: Attacked) -> bool:
     return "Wasting" in json.dumps(answer.get("cards", []))
 
 
-@ATTACKS.against("T13", replaced(hooks, "_body", lambda _limit: request.get_data()))
+@ATTACKS.against("T13", replaced(hooks, "json_body", lambda _limit: request.get_data()))
 def a_body_over_the_limit_is_read(on: Attacked) -> bool:
     return on.send(b" " * (17 * 1024 * 1024) + b"{}").status_code != 413
 

@@ -208,7 +208,7 @@ def fired(
         branch="anything",
         summary=asked.summary,
         opening=asked.opening,
-        facts=facts or (fact(number, onset=30),),
+        facts=facts or (fact(number),),
         missing=missing,
         offers=(
             *(OfferedOrder(order, preselect=order in preselect) for order in orders),

@@ -7,6 +7,7 @@ import pytest
 
 from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.orders import Remaining, remaining
+from cds_service.rule_engine.inquiry import fact_of
 from tests.unit.cards.builders import (
     activity,
     condition,
@@ -176,6 +177,27 @@ def test_a_rule_without_findings_asks_again_after_its_newest_onset(deck: CardDec
     numb = fired("R07", "hba1c", findings=(), facts=(fact("sensory", onset=50),))
     assert is_offered(remaining([numb], facts_of(result("hba1c", ago=60)), deck.orders))
     assert not is_offered(remaining([numb], facts_of(result("hba1c", ago=40)), deck.orders))
+
+
+def test_a_sign_that_is_no_finding_asks_again_beside_an_old_finding(deck: CardDeck) -> None:
+    """G7: weakness for 100 days, reflexes lost yesterday; vital capacity and CK 60 days ago are before the new sign."""
+    weak, reflexes = condition("weakness", onset=100), condition("reflex-loss", onset=1)
+    both = fired("R02", "spirometry", "ck", findings=WEAKNESS, facts=(fact("weakness", onset=100), fact_of(reflexes)))
+    before = facts_of(weak, reflexes, result("fvc", ago=60), result("creatine-kinase", ago=60))
+    assert [k.order.key for k in remaining([both], before, deck.orders).kept] == ["spirometry", "ck"]
+    after = facts_of(weak, reflexes, result("fvc", ago=1), result("creatine-kinase", ago=0))
+    assert not is_offered(remaining([both], after, deck.orders))
+
+
+def test_a_sign_without_an_onset_is_new_once(deck: CardDeck) -> None:
+    """G7 with B-01: first recorded after the test it asks again; recorded before it and coded again it does not."""
+    weak, again = condition("weakness", onset=100), condition("reflex-loss", recorded=1)
+    first, refuted = condition("reflex-loss", recorded=80), condition("reflex-loss", recorded=90)
+    refuted = msgspec.structs.replace(refuted, verification_status="refuted")
+    coded = fired("R02", "ck", findings=WEAKNESS, facts=(fact("weakness", onset=100), fact_of(again)))
+    test = result("creatine-kinase", ago=60)
+    assert is_offered(remaining([coded], facts_of(weak, again, refuted, test), deck.orders))
+    assert not is_offered(remaining([coded], facts_of(weak, first, again, test), deck.orders))
 
 
 # --- G8: care already under way ---------------------------------------------------------------------------------------

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from cds_service.cards.compose import CardContext, Composed, compose
 from cds_service.cards.knowledge import CardDeck
+from cds_service.cards.links import CardLinks, allowed_links
 from cds_service.cards.memory import NO_MEMORY
 from cds_service.cards.profiles import ClientProfile, profile_named, profiles
 from cds_service.cards.shape import OrderCode, deck_for, plain_text
+from cds_service.cds_hooks.response import Card
 from cds_service.errors import SettingsError
 from tests.unit.cards.builders import evaluation, fired
 
@@ -70,6 +73,58 @@ def test_the_sandbox_needs_a_card_where_others_get_an_error() -> None:
     """Measured: it shows "All clear!" for every status but 200."""
     assert profile_named("sandbox").errors_as_card
     assert not profile_named("cds-hooks-2.0").errors_as_card
+
+
+EXPLAIN, TIMELINE, CLOSED = (
+    "https://cds.example/explain",
+    "https://apps.example/launch",
+    "https://closed.example/launch",
+)
+LINKS = {
+    "cds-hooks-2.0": ["absolute", "smart with appContext"],
+    "cds-hooks-3.0": ["absolute", "smart with appContext"],
+    "sandbox": ["absolute"],
+    "epic": ["absolute", "smart"],
+    "oracle-health": ["absolute"],
+    "athenahealth": ["absolute"],
+}
+
+
+def linked(deck: CardDeck, name: str, links: CardLinks, *hosts: str) -> Card:
+    """The card of a client with this profile whose entry names these hosts."""
+    profile = profile_named(name)
+    context = CardContext("p1", profile=profile, links=allowed_links(links, profile, hosts))
+    (card,) = compose(evaluation(fired("R11", "ck")), deck, NO_MEMORY, context).cards
+    return card
+
+
+class TestLinks:
+    """C57, C58, T26."""
+
+    @pytest.mark.parametrize("name", list(LINKS))
+    def test_each_profile_gets_those_that_it_can_open(self, deck: CardDeck, name: str) -> None:
+        card = linked(deck, name, CardLinks(EXPLAIN, TIMELINE), "cds.example", "apps.example")
+        kinds = [link.type + (" with appContext" if link.appContext else "") for link in card.links]
+        assert kinds == LINKS[name]
+        assert card.links[0].url == f"{EXPLAIN}/{card.uuid}"
+
+    @pytest.mark.parametrize("name", list(LINKS))
+    def test_none_to_a_host_that_is_not_allowed(self, deck: CardDeck, name: str) -> None:
+        assert linked(deck, name, CardLinks(EXPLAIN, CLOSED), "apps.example", "sub.cds.example").links == ()
+
+    @pytest.mark.parametrize("url", ["http://cds.example/explain", "javascript:alert(1)", "//cds.example/explain", ""])
+    def test_only_https(self, deck: CardDeck, url: str) -> None:
+        assert linked(deck, "cds-hooks-2.0", CardLinks(url, url), "cds.example").links == ()
+
+    def test_a_host_is_compared_without_regard_to_capitals_and_port(self, deck: CardDeck) -> None:
+        card = linked(deck, "cds-hooks-2.0", CardLinks("https://CDS.example:8443/explain"), "cds.Example")
+        assert [link.url for link in card.links] == [f"https://CDS.example:8443/explain/{card.uuid}"]
+
+    def test_the_app_is_told_the_card_and_its_rules_and_nothing_of_the_patient(self, deck: CardDeck) -> None:
+        card = linked(deck, "cds-hooks-2.0", CardLinks(timeline=TIMELINE), "apps.example")
+        (link,) = card.links
+        assert json.loads(link.appContext or "") == {"card": card.uuid, "rules": ["r11"]}
+        assert link.url == TIMELINE
 
 
 class TestEpic:

@@ -78,3 +78,18 @@ def test_a_low_grip_asks_for_the_chair_rise_that_is_missing(knowledge: Knowledge
     (care,) = suggested_for("R16-P1", knowledge, deck)
     assert care[0] == "grip-or-chair-rise"
     assert "emg-ncs" not in care
+
+
+@pytest.mark.parametrize(
+    ("case_id", "orders"),
+    [
+        ("R02-E66", {"spirometry", "ck", "potassium"}),
+        ("R02-E67", {"spirometry", "potassium"}),
+        ("R02-E68", {"spirometry"}),
+    ],
+)
+def test_what_was_measured_before_the_newest_sign_is_suggested_again(
+    case_id: str, orders: set[str], knowledge: Knowledge, deck: CardDeck
+) -> None:
+    """G7: lost reflexes and breathlessness are newer than the breathing test, whatever the weakness is."""
+    assert orders <= set(suggested_for(case_id, knowledge, deck)[0])

@@ -10,7 +10,7 @@ from cds_service.rule_engine.criterion import Criterion
 from tests.unit.rule_engine.charts import ask, condition, facts_of, on
 
 
-def order(kind: str, ago: float | None, status: str = "active", **more: object) -> ActivityEntry:
+def order(kind: str, ago: float | str | None, status: str = "active", **more: object) -> ActivityEntry:
     return ActivityEntry(
         f"ServiceRequest/{kind}-{ago}",
         "ServiceRequest",
@@ -30,7 +30,7 @@ def plan(kind: str, ago: float, status: str = "active") -> ActivityEntry:
 
 
 def stay(
-    start: float, end: float | None, *, status: str = "finished", setting: str = "IMP", **more: object
+    start: float | None, end: float | None, *, status: str = "finished", setting: str = "IMP", **more: object
 ) -> VisitEntry:
     return VisitEntry(f"Encounter/{start}", "Encounter", status, setting=setting, start=on(start), end=on(end), **more)
 
@@ -117,3 +117,33 @@ def test_a_stay_by_specialty_and_none_by_another_setting() -> None:
 def test_an_order_is_no_stay() -> None:
     facts = facts_of(order("specialty-critical-care", 3))
     assert ask(facts, visit=("specialty-critical-care",), stay_days_at_least=7, within_days=180).value is False
+
+
+@pytest.mark.parametrize(
+    ("began", "ordered", "holds"),
+    [
+        ("2026-11-27T09:00:00Z", "2026-11-27T08:59:00Z", False),
+        ("2026-11-27T09:00:00Z", "2026-11-27T09:00:00Z", True),
+        ("2026-11-27T09:00:00Z", "2026-11-27T10:30:00+02:00", False),
+        ("2026-11-27T09:00:00Z", "2026-11-27", True),
+        ("2026-11-27", "2026-11-27T08:00:00Z", True),
+        ("2026-11-27", "2026-11-26T23:59:00Z", False),
+        ("2026-11", "2026-11-01", True),
+        ("2026-11", "2026-10-31", False),
+    ],
+)
+def test_b83_since_is_exact_between_instants_and_by_day_between_dates(began: str, ordered: str, holds: bool) -> None:
+    others = {"weak": Criterion(says="weak", condition=("weakness",))}
+    facts = facts_of(condition("weakness", onset=began), order("brain-imaging", ordered))
+    assert ask(facts, others=others, done=("brain-imaging",), since="weak").value is holds
+
+
+@pytest.mark.parametrize(
+    ("began", "days", "holds"), [(2, 2, True), (3, 2, False), (300, None, True), (None, None, True), (None, 2, False)]
+)
+def test_a_stay_that_is_open_now_and_when_it_may_have_begun(began: float | None, days: int | None, holds: bool) -> None:
+    """R01: an emergency visit that is open for longer than two days was left open."""
+    facts = facts_of(stay(began, None, status="in-progress", setting="EMER"))
+    assert ask(facts, setting=("EMER",), open_now=True, within_days=days).value is holds
+    ended = facts_of(stay(began, 0, status="in-progress", setting="EMER"), stay(began, None, setting="EMER"))
+    assert ask(ended, setting=("EMER",), open_now=True, within_days=days).value is False

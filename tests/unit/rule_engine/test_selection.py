@@ -38,6 +38,31 @@ def test_limb_is_chosen_before_sides_are_compared() -> None:
 
 
 @pytest.mark.parametrize(
+    ("site", "holds"),
+    [
+        (LEFT, True), (RIGHT, True), (Site("left", None), True), (Site(None, "upper"), True), (BOTH, False),
+        (Site(), False),
+    ],
+)  # fmt: skip
+def test_a_side_or_a_limb(site: Site, holds: bool) -> None:
+    """B-20 with section 7: laterality or limb site; both sides are not one."""
+    assert ask(facts_of(weakness(site)), condition=("weakness",), site="side-or-limb").value is holds
+
+
+@pytest.mark.parametrize(
+    ("onset", "recorded", "holds"),
+    [(5, None, True), (6, None, False), (None, 5, True), (6, 5, True), (None, 6, False), (None, None, False)],
+)
+def test_a_condition_that_began_or_was_recorded_since_another(
+    onset: float | None, recorded: float | None, holds: bool
+) -> None:
+    """R01: a stroke of the present stay."""
+    facts = facts_of(condition("acute-stroke", onset=onset, recorded=recorded), condition("weakness", onset=5))
+    others = {"weak": Criterion(says="weak", condition=("weakness",))}
+    assert ask(facts, others=others, condition=("acute-stroke",), since="weak").value is holds
+
+
+@pytest.mark.parametrize(
     ("sites", "holds"),
     [
         ([LEFT], True),

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, text
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError
 from cds_service.fhir.versions import ResourceVersion
+from cds_service.rule_engine.trace import CardTrace, RuleTrace
 from cds_service.store import Store
 from tests.unit.store.conftest import OpenStore
 
@@ -33,6 +34,7 @@ class Shown(msgspec.Struct, frozen=True):
     indicator: str = "warning"
     suggestions: Mapping[str, str] = msgspec.field(default_factory=lambda: {SUGGESTION: "ck"})
     cited: tuple[tuple[str, str], ...] = ()
+    trace: CardTrace | None = None
 
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # what is about its file
@@ -237,9 +239,38 @@ def test_t20_a_comment_is_stored_escaped_where_the_site_asks_for_it(open_store: 
     assert comments(database_url) == ["&lt;b&gt;&#x27;seen&#x27;&lt;/b&gt;"]
 
 
+TRACE = CardTrace(
+    "0" * 64, "3", (RuleTrace(RULE, "1.0.0", "lead", "warning", "a-way", {"weak": ("canary-mark",)}, ("known",)),)
+)
+
+
+def test_why_a_card_was_shown_is_kept_for_its_client_alone(store: Store) -> None:
+    show(store, Shown(trace=TRACE))
+
+    kept = store.shown_card("ehr", CARD)
+    assert kept is not None
+    assert kept.trace == TRACE.keyed(store.fingerprint)
+    assert (kept.shown_at, kept.patient) == (NOW, store.memory("ehr", FHIR, "p1").patient)
+    assert store.shown_card("other", CARD) is None
+    assert store.shown_card("ehr", LATER_CARD) is None
+
+
+def test_a_card_from_before_traces_were_kept_has_none(store: Store) -> None:
+    show(store, Shown())
+
+    assert store.shown_card("ehr", CARD) is None
+
+
+def test_a_purge_removes_why_a_card_was_shown(store: Store) -> None:
+    show(store, Shown(trace=TRACE))
+    store.purge(NOW + timedelta(days=1), NOW)
+
+    assert store.shown_card("ehr", CARD) is None
+
+
 @ON_SQLITE
 def test_p_33_neither_patient_nor_evidence_is_in_the_files(store: Store, tmp_path: Path) -> None:
-    show(store, Shown(evidence=((RULE, "canary-evidence"),)), patient="canary-patient")
+    show(store, Shown(evidence=((RULE, "canary-evidence"),), trace=TRACE), patient="canary-patient")
     store.record_feedback("ehr", [overridden(NOW)], NOW)
     store.close()
 

@@ -21,6 +21,7 @@ deadline_seconds = 1.5
 calls_per_minute = 10
 origins = ["https://ehr.example"]
 link_hosts = ["apps.ehr.example"]
+timeline_url = "https://apps.ehr.example/launch"
 
 [[client.key_sets]]
 url = "https://ehr.example/jwks.json"
@@ -95,6 +96,8 @@ def test_one_issuer_may_serve_several_tenants(tmp_path: Path) -> None:
         ('["https://ehr.example"]', '["https://ehr.example/"]', "origins"),
         ('["https://ehr.example"]', '["*"]', "origins"),
         ('"apps.ehr.example"', '"https://apps.ehr.example"', "link_hosts"),
+        ('"https://apps.ehr.example/launch"', '"https://other.example/launch"', "timeline_url"),
+        ('"https://apps.ehr.example/launch"', '"http://apps.ehr.example/launch"', "timeline_url"),
         ("https://fhir.ehr.example/r4", "http://fhir.ehr.example/r4", "insecure_http"),
         ('networks = ["10.20.0.0/16"]', "insecure_http = true", "insecure_http"),
         ('networks = ["10.20.0.0/16"]', 'key = "k.pem"', "needs its `certificate`"),

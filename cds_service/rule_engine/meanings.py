@@ -1,0 +1,43 @@
+"""What a criterion means beyond its own sentence: what it joins, its value sets, the rules that it asks about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from cds_service.rule_engine.criterion import Criterion
+from cds_service.rule_engine.loader import Knowledge
+from cds_service.rule_engine.plain_words import in_words
+
+ASKED_SETS = (
+    "condition", "done", "visit", "family_history", "planned_for", "result", "medication", "plan", "trend",
+)  # fmt: skip
+
+
+def numbers(ids: Iterable[str], knowledge: Knowledge) -> str:
+    """The numbers of some rules, in a list."""
+    wanted = frozenset(ids)
+    return ", ".join(c.rule.number for c in knowledge.rules.by_number if c.rule.id in wanted)
+
+
+def titles(sets: Iterable[str], knowledge: Knowledge) -> str:
+    """What some value sets are called, in a list."""
+    entries = knowledge.tables.entries
+    return "; ".join(entries[name].title for name in sets if name in entries)
+
+
+def details(criterion: Criterion, criteria: Mapping[str, Criterion], knowledge: Knowledge) -> Iterator[str]:
+    """Of what it is joined, and what narrows it. ``criteria`` are those that its rule may ask by name."""
+    if criterion.when is not None:
+        yield f"that is: {in_words(criterion.when)}"
+    for words, fields in (("value sets", ASKED_SETS), ("of these only", ("only",)), ("not", ("without",))):
+        if listed := titles((name for field in fields for name in getattr(criterion, field)), knowledge):
+            yield f"{words}: {listed}"
+    if fired := (*criterion.rule_fired, *criterion.rule_matched):
+        yield numbers(fired, knowledge)
+    if criterion.not_taken_by:
+        yield f"not what {numbers(criterion.not_taken_by, knowledge)} fired on or silenced: B-28, B-69"
+    if criterion.not_silenced_by:
+        yield f"not what {numbers(criterion.not_silenced_by, knowledge)} silenced: B-28"
+    if criterion.unless_known_at_site is not None:
+        known = criteria[criterion.unless_known_at_site].says
+        yield f"not in the limb and side of {known}, unless it is newer than that: B-27, B-72"
