@@ -202,6 +202,7 @@ _GROUP_OF = {
     "weight_intent": "weight_intent",
     "steroid_level_at_least": "steroid",
     "fluorinated_days_at_least": "steroid",
+    "steroid_daily_mg_below": "steroid",
     "steroid_pulse_within_days": "steroid_pulse",
     "age_at_least": "age",
     "age_below": "age",
