@@ -1,4 +1,4 @@
-"""What a criterion asks about systemic corticosteroids: level, dose, fluorinated days, pulses (section 5, A-03, B-85)."""
+"""What a criterion asks about systemic corticosteroids: level, dose, fluorinated days, pulses (section 5, B-85)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def steroid(criterion: Criterion) -> Ask:
 
     def ask(inquiry: Inquiry) -> Verdict:
         exposure = inquiry.facts.exposure
-        if _has_level(exposure, criterion) and _has_drug_and_dose(exposure, criterion) and _in_time(exposure, criterion):
+        if all(holds(exposure, criterion) for holds in (_has_level, _has_drug_and_dose, _in_time)):
             return Verdict(True, tuple(course_fact(course) for course in exposure.basis))
         return _not_seen(inquiry)
 
