@@ -35,7 +35,8 @@ class SteroidExposure(msgspec.Struct, frozen=True):
     ``started``: first day of the earliest course that the level rests on; ``last_day``: last day of any exposure,
     ``days_since_last`` counts from it to today. ``episode_days``: length of the latest course, bridged gaps included.
     ``mean_daily_mg``: mean over the days with a known dose in the 90 days up to the last day of that course.
-    ``last_daily_mg`` and ``max_daily_mg`` (of the year); ``cumulative_365_mg`` of courses longer than 14 days (A-03).
+    ``last_daily_mg`` and ``max_daily_mg`` (of the year; where only short courses were taken, of those that ended up to
+    90 days ago); ``cumulative_365_mg`` of courses longer than 14 days (A-03).
     ``moderate_dose_days`` and ``high_dose_days``: of those 90 days, at or above the limits of GC2 and GC3.
     ``fluorinated_days``: of those 90 days, in fluorinated courses longer than 14 days (A-60, B-33).
     ``fluorinated_in_words``: only words, and no code, name every fluorinated drug of the basis.

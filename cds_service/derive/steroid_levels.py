@@ -70,7 +70,8 @@ def judge(parts: Sequence[Exposed], gap_days: int, today: date, knowledge: Stero
     bursts = _bursts(runs, recent[-1].last, knowledge)
     if not any(_is_long(run, knowledge) for run in recent):
         level, reason = (1, BURSTS) if bursts >= knowledge.low.bursts else (0, SHORT_COURSES)
-        return Judgement(level, reason, *_dates(recent), bursts=bursts)
+        highest = max(part.peq_mg for run in recent for part in run.parts)
+        return Judgement(level, reason, *_dates(recent), max_daily_mg=highest or None, bursts=bursts)
     long = [run for run in runs if _is_long(run, knowledge)]
     views = [_judge_long(long[: number + 1], gap_days, knowledge) for number, run in enumerate(long) if run in recent]
     return max(views, key=lambda view: (view.level, view.last_day))._replace(bursts=bursts)

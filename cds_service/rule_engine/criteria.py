@@ -8,16 +8,15 @@ import msgspec
 
 from cds_service.derive.age import is_at_least
 from cds_service.derive.findings import Finding
-from cds_service.derive.steroid_exposure import SteroidExposure
 from cds_service.derive.strength import strength_falls
 from cds_service.record import BIRTH_DATE, GENDER, ConditionEntry, SourceName
-from cds_service.rule_engine import body_weight, care, courses
+from cds_service.rule_engine import body_weight, care, courses, exposure
 from cds_service.rule_engine.criterion import (
     Criterion,
     Indicator,
 )
 from cds_service.rule_engine.expression import FALSE, TRUE, joined
-from cds_service.rule_engine.inquiry import MEDICATIONS, Inquiry, course_fact
+from cds_service.rule_engine.inquiry import MEDICATIONS, Inquiry
 from cds_service.rule_engine.model import Status, Verdict
 from cds_service.rule_engine.narrowing import narrowed
 from cds_service.rule_engine.results import result
@@ -101,35 +100,6 @@ def _strength_fall(_: Criterion) -> Ask:
     return lambda inquiry: inquiry.verdict(
         strength_falls(inquiry.record, inquiry.facts.knowledge, inquiry.as_of), ("observations",)
     )
-
-
-def _steroid(criterion: Criterion) -> Ask:
-    def holds(inquiry: Inquiry) -> bool:
-        exposure = inquiry.facts.exposure
-        since = exposure.days_since_last
-        current, ended = criterion.current_within_days, criterion.ended_within_days
-        return (
-            (criterion.steroid_level_at_least is None or exposure.level >= criterion.steroid_level_at_least)
-            and (criterion.steroid_level_at_most is None or exposure.level <= criterion.steroid_level_at_most)
-            and (criterion.steroid_is_certain is None or criterion.steroid_is_certain is not _is_uncertain(exposure))
-            and (
-                criterion.fluorinated_days_at_least is None
-                or exposure.fluorinated_days >= criterion.fluorinated_days_at_least
-            )
-            and not (criterion.fluorinated_is_coded and exposure.fluorinated_in_words)
-            and all(limit is None or (since is not None and since <= limit) for limit in (current, ended))
-        )
-
-    def ask(inquiry: Inquiry) -> Verdict:
-        if holds(inquiry):
-            return Verdict(True, tuple(course_fact(course) for course in inquiry.facts.exposure.basis))
-        return FALSE if inquiry.medications_seen() else Verdict(None, missing=(MEDICATIONS,))
-
-    return ask
-
-
-def _is_uncertain(exposure: SteroidExposure) -> bool:
-    return exposure.is_uncertain or exposure.dose_unknown
 
 
 def _age(criterion: Criterion) -> Ask:
@@ -232,6 +202,8 @@ _GROUP_OF = {
     "weight_intent": "weight_intent",
     "steroid_level_at_least": "steroid",
     "fluorinated_days_at_least": "steroid",
+    "steroid_daily_mg_below": "steroid",
+    "steroid_pulse_within_days": "steroid_pulse",
     "age_at_least": "age",
     "age_below": "age",
     "risk_domains_at_least": "risk_domains",
@@ -259,7 +231,8 @@ _BUILDERS: dict[str, Callable[[Criterion], Ask]] = {
     "bmi": body_weight.bmi,
     "weight_stable": body_weight.weight_stable,
     "weight_intent": body_weight.weight_intent,
-    "steroid": _steroid,
+    "steroid": exposure.steroid,
+    "steroid_pulse": exposure.steroid_pulse,
     "age": _age,
     "risk_domains": _risk_domains,
 }

@@ -37,6 +37,8 @@ class Criterion(Written, frozen=True, kw_only=True):
     steroid_level_at_least: int | None = None
     steroid_level_at_most: int | None = None
     steroid_is_certain: bool | None = None
+    steroid_daily_mg_below: float | None = None
+    steroid_pulse_within_days: int | None = None
     fluorinated_days_at_least: int | None = None
     fluorinated_is_coded: bool = False
     age_at_least: int | None = None

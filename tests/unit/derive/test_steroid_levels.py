@@ -254,6 +254,13 @@ class TestShortCourses:
         shown = exposure(*(statement("prednisone", daily(40), start=13 + 29 * i, end=29 * i) for i in range(3)))
         assert (shown.level, shown.bursts, shown.high_dose_days) == (0, 3, 0)
 
+    def test_the_highest_dose_of_short_courses_is_that_of_one_day(self) -> None:
+        """Section 5, step 6: different ingredients add: 6 + 4 x 5 / 4 = 11 mg a day. What ended 91 days ago is out."""
+        drugs = [("prednisone", 6), ("methylprednisolone", 4)]
+        courses = [statement(drug, daily(mg), start=back + 9, end=back) for back in (0, 60) for drug, mg in drugs]
+        old = statement("prednisone", daily(40), start=100, end=91)
+        assert exposure(*courses, old).max_daily_mg == 11
+
     @pytest.mark.parametrize("days", [3, 5])
     def test_a_03_methylprednisolone_1_g_for_3_or_5_days_stays_gc0_and_is_named(self, days: int) -> None:
         """1000 x 5 / 4 = 1250 mg a day: 3.75 g and 6.25 g would be GC2 and GC3."""
