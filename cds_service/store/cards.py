@@ -102,9 +102,12 @@ class Store:
         """A keyed fingerprint of texts, the same wherever the key is the same (P-33)."""
         return fingerprint(self._key, *parts)
 
-    def memory(self, client: str, fhir_base: str, patient_id: str) -> PatientMemory:
-        """What this client was shown about a patient and what it answered; nothing is read before it is asked."""
-        return PatientMemory(self._calls, self.fingerprint, client, self.fingerprint(fhir_base, patient_id))
+    def memory(self, client: str, fhir_base: str, patient_id: str, until: datetime | None = None) -> PatientMemory:
+        """What this client was shown about a patient and what it answered, up to a moment (None: until now).
+
+        Nothing is read before it is asked.
+        """
+        return PatientMemory(self._calls, self.fingerprint, client, self.fingerprint(fhir_base, patient_id), until)
 
     def note_shown(
         self,

@@ -42,10 +42,16 @@ class Showing(NamedTuple):
 
 
 class PatientMemory:
-    """Memory of one patient at one client. ``patient`` is a fingerprint (P-33)."""
+    """Memory of one patient at one client. ``patient`` is a fingerprint (P-33).
 
-    def __init__(self, engine: Engine, keyed: Callable[..., str], client: str, patient: str) -> None:
+    ``until``: what was shown, or heard of, at that moment or later is not remembered; None: all is.
+    """
+
+    def __init__(
+        self, engine: Engine, keyed: Callable[..., str], client: str, patient: str, until: datetime | None = None
+    ) -> None:
         self.patient = patient
+        self._until = until
         self._engine = engine
         self._keyed = keyed
         self._whose = {"of_client": client, "of_patient": patient}
@@ -83,7 +89,8 @@ class PatientMemory:
     @cached_property
     def _answered(self) -> list[tuple[Answer, str]]:
         with or_unavailable(), self._engine.connect() as connection:
-            return [(answer_of(row), row.evidence) for row in connection.execute(_ANSWERS, self._whose)]
+            rows = connection.execute(_ANSWERS, self._whose).all()
+        return [(answer_of(row), row.evidence) for row in rows if self._is_before(row.received_at)]
 
     @cached_property
     def _showings(self) -> dict[str, list[Showing]]:
@@ -91,9 +98,14 @@ class PatientMemory:
             rows = connection.execute(_SHOWN, self._whose).all()
         found: dict[str, list[Showing]] = {}
         for row in rows:
+            if not self._is_before(row.shown_at):
+                break
             for mark in _marks(row.evidence):
                 found.setdefault(mark, []).append(Showing(row.shown_at, row.indicator))
         return found
+
+    def _is_before(self, moment: datetime) -> bool:
+        return self._until is None or moment < self._until
 
 
 def reported_about(engine: Engine, card: str) -> tuple[Answer, ...]:

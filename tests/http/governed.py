@@ -17,6 +17,7 @@ from cds_service.store import Store
 from tests.ehr import PUBLIC_URL, Ehr, write_clients
 
 CALL = "/cds-services/atrophy-risk"
+FEEDBACK = f"{CALL}/feedback"
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ADA, LIAM = "ada-steroid-myopathy", "liam-ascending-weakness"  # a warning; an emergency
@@ -41,6 +42,18 @@ class Site:
         assert response.status_code == 200, response.data
         body: dict[str, Any] = response.get_json()
         return body
+
+    def override(self, card: dict[str, Any], reason: str) -> None:
+        """A user overrides a card now."""
+        code = {"code": reason, "system": "urn:atrophy-cds:override-reasons"}
+        item = {
+            "card": card["uuid"],
+            "outcome": "overridden",
+            "overrideReason": {"reason": code},
+            "outcomeTimestamp": self.now.isoformat(),
+        }
+        sent = {"json": {"feedback": [item]}, "headers": self.ehr.bearer(FEEDBACK)}
+        assert self.app.test_client().post(FEEDBACK, **sent).status_code == 200
 
     def audited(self) -> list[dict[str, Any]]:
         """What the audit keeps of each call."""
