@@ -10,8 +10,9 @@ from typing import Any
 
 from flask import Flask
 
-from cds_service.app import STORE, create_app
+from cds_service.app import SERVICE, STORE, create_app
 from cds_service.fixture_patients import hook_request_for, load_fixture_patients
+from cds_service.service import CdsService
 from cds_service.settings import Settings
 from cds_service.store import Store
 from tests.ehr import PUBLIC_URL, Ehr, write_clients
@@ -26,14 +27,21 @@ ADA, LIAM = "ada-steroid-myopathy", "liam-ascending-weakness"  # a warning; an e
 class Site:
     """One client of the real service, and a clock."""
 
-    def __init__(self, folder: Path, entry: str = "") -> None:
+    def __init__(self, folder: Path, entry: str = "", database_url: str | None = None) -> None:
+        """``database_url``: an SQLite file in the folder unless given."""
         self.ehr = Ehr()
         self.now = NOON
         self.asked: dict[str, Any] = {}
         clients = write_clients(folder, self.ehr, entry)
-        settings = Settings(clients_file=clients, public_url=PUBLIC_URL, database_url=f"sqlite:///{folder}/cds.db")
+        settings = Settings(
+            clients_file=clients,
+            public_url=PUBLIC_URL,
+            database_url=database_url or f"sqlite:///{folder}/cds.db",
+            key_file=folder / "cds.key",
+        )
         self.app: Flask = create_app(settings, clock=lambda: self.now)
         self.store: Store = self.app.extensions[STORE]
+        self.service: CdsService = self.app.extensions[SERVICE]
 
     def ask(self, patient: str, user: str = "Practitioner/u1") -> dict[str, Any]:
         """The body of an answer."""
