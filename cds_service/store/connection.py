@@ -77,8 +77,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the tables to the newest revision; a second process doing the same waits and finds it done."""
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the tables to the newest revision, or to one; a second process doing the same waits and finds it done."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -87,7 +87,7 @@ def migrate(engine: Engine) -> None:
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def _open_sqlite(url: URL, synchronous: str) -> Engine:
