@@ -89,7 +89,7 @@ class Explainer:
             return RuleShown(id=kept.id, part=kept.part, version=kept.version, indicator=kept.indicator)
         rule = compiled.rule
         written = {**self._knowledge.gate_criteria, **rule.criteria}
-        supposing = Supposing(compiled, written, kept.value)
+        supposing = Supposing(compiled, written, kept.value, lambda name: kept.held.get(name, ()))
         alike = rule.version == kept.version and supposing.outcome() == Outcome(Status.FIRED, kept.branch or "")
         branch = next((f for f in rule.fires if f.name == kept.branch), None)
         names = dict.fromkeys((*(n for n in compiled.deciding if n in kept.names), *kept.names))

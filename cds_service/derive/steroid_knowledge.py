@@ -119,14 +119,31 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     year_days: int
 
 
-class LowLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a level is reached. ``says`` it in words, with the names of its numbers in braces."""
+
+    says: str
+
+    def __post_init__(self) -> None:
+        try:
+            self.in_words()
+        except (KeyError, ValueError, IndexError):
+            raise ValueError("says may hold the names of the level's own numbers in braces and nothing else") from None
+
+    def in_words(self) -> str:
+        """The sentence with its numbers."""
+        written = msgspec.structs.asdict(self).items()
+        return self.says.format_map({name: f"{n:g}" if isinstance(n, float) else n for name, n in written})
+
+
+class LowLimits(_Level, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """GC1."""
 
     burst_at_most_days: int
     bursts: int
 
 
-class ModerateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ModerateLimits(_Level, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """GC2: mg prednisone equivalent."""
 
     daily_mg: float
@@ -136,7 +153,7 @@ class ModerateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     year_mg: float
 
 
-class HighLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HighLimits(_Level, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """GC3: mg prednisone equivalent, except ``ingredient_daily_mg``, which is that ingredient as written."""
 
     daily_mg: float
@@ -176,6 +193,10 @@ class SteroidKnowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     low: LowLimits
     moderate: ModerateLimits
     high: HighLimits
+
+    def level_in_words(self, level: int) -> str:
+        """When a level (1 to 3) is reached."""
+        return (self.low, self.moderate, self.high)[level - 1].in_words()
 
     def value_sets(self) -> frozenset[str]:
         """Every value set that the file names: the loader refuses one that does not exist."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
@@ -63,9 +64,13 @@ def place_of(url: str) -> Place | None:
     return Place(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
 
 
+# Bases are few and name nobody; other URLs hold ids of patients and are not kept.
+_place_of_base = functools.lru_cache(maxsize=256)(place_of)
+
+
 def same_server(base: str, url: str) -> bool:
     """Whether ``url`` is under the FHIR base: same scheme, host and effective port, a path under its path (P-08)."""
-    wanted, found = place_of(base), place_of(url)
+    wanted, found = _place_of_base(base), place_of(url)
     if wanted is None or found is None or wanted[:3] != found[:3]:
         return False
     return found.path == wanted.path or found.path.startswith(wanted.path + "/")

@@ -68,22 +68,20 @@ class FhirAccess:
 
     def read(self, path_or_url: str) -> bytes:
         """A path under the base, or what a page or a resource refers to. Raises FhirReadError."""
-        url = self._resolve(path_or_url)
-        answer = self._count(self._client.get(self._base, url, self._token, self.deadline))
-        return answer.body if answer.url == url else _as_merged(answer.body, url)
+        return self._read(self._resolve(path_or_url))
 
     def search(self, query: str) -> bytes:
         """The first page of a search (``Type?name=value``). Raises FhirReadError."""
         posted = f"{query.partition('?')[0]}/_search"
         if not self._post_search or self._was_refused(posted):
-            return self.read(query)
+            return self._read(f"{self._base}/{query}")
         try:
             return self._count(self._client.post_search(self._base, query, self._token, self.deadline)).body
         except FinalFhirError as error:
             if error.cause not in POST_REFUSED:
                 raise
             self.note_refused(posted)
-            return self.read(query)
+            return self._read(f"{self._base}/{query}")
 
     def offers(self, resource: str) -> bool:
         """Whether the server is not known to lack this type (P-03)."""
@@ -97,6 +95,10 @@ class FhirAccess:
         """The server refused a way of searching: the next call need not try."""
         if self._capabilities is not None:
             self._capabilities.note_refused(self._base, asked)
+
+    def _read(self, url: str) -> bytes:
+        answer = self._count(self._client.get(self._base, url, self._token, self.deadline))
+        return answer.body if answer.url == url else _as_merged(answer.body, url)
 
     def _takes(self, query: Query) -> bool:
         if query.plain is None:

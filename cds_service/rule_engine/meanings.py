@@ -32,12 +32,18 @@ def details(criterion: Criterion, criteria: Mapping[str, Criterion], knowledge: 
     for words, fields in (("value sets", ASKED_SETS), ("of these only", ("only",)), ("not", ("without",))):
         if listed := titles((name for field in fields for name in getattr(criterion, field)), knowledge):
             yield f"{words}: {listed}"
+    for level in filter(None, dict.fromkeys((criterion.steroid_level_at_least, criterion.steroid_level_at_most))):
+        yield f"level {level}: {knowledge.steroids.level_in_words(level)}"
+    yield from _of_other_rules(criterion, knowledge)
+    if criterion.unless_known_at_site is not None:
+        known = criteria[criterion.unless_known_at_site].says
+        yield f"not in the limb and side of {known}, unless it is newer than that: B-27, B-72"
+
+
+def _of_other_rules(criterion: Criterion, knowledge: Knowledge) -> Iterator[str]:
     if fired := (*criterion.rule_fired, *criterion.rule_matched):
         yield numbers(fired, knowledge)
     if criterion.not_taken_by:
         yield f"not what {numbers(criterion.not_taken_by, knowledge)} fired on or silenced: B-28, B-69"
     if criterion.not_silenced_by:
         yield f"not what {numbers(criterion.not_silenced_by, knowledge)} silenced: B-28"
-    if criterion.unless_known_at_site is not None:
-        known = criteria[criterion.unless_known_at_site].says
-        yield f"not in the limb and side of {known}, unless it is newer than that: B-27, B-72"

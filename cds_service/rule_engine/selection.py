@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date
 
 from cds_service.coding import Site
 from cds_service.derive.age import is_at_least
@@ -222,15 +222,17 @@ def _recorded_after(criterion: Criterion) -> Narrow:
     name, known, least = criterion.recorded_after or "", criterion.same_finding_as, criterion.recorded_days_after
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
-        starts = sorted(when.last_day for e in inquiry.ask(name).entries if (when := onset_of(e)) is not None)
+        starts = sorted(
+            when.last_day.toordinal() for e in inquiry.ask(name).entries if (when := onset_of(e)) is not None
+        )
         began = _first_by_finding(inquiry.ask(known).entries if known else ())
 
         def keep(entry: Sited) -> bool:
             if entry.recorded is None:
                 return False
-            before = bisect_right(starts, entry.recorded.first_day - timedelta(days=least))
+            before = bisect_right(starts, entry.recorded.first_day.toordinal() - least)  # a year 1 has no day before
             first = began.get(entry.key) if isinstance(entry, Finding) else None
-            return before > 0 and (first is None or first <= starts[before - 1])
+            return before > 0 and (first is None or first.toordinal() <= starts[before - 1])
 
         return [entry for entry in entries if keep(entry)]
 

@@ -1,9 +1,9 @@
-"""What would change a rule's answer: each criterion supposed otherwise, one at a time, in three values."""
+"""What would change a rule's answer: each criterion supposed otherwise, with what rests on the same facts."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -15,6 +15,7 @@ from cds_service.rule_engine.plain_words import HOSPICE, HOSPICE_CRITERION, deci
 from cds_service.rule_engine.rulebook import CompiledRule
 
 ValueOf = Callable[[str], bool | None]
+FactsOf = Callable[[str], Iterable[str]]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -36,13 +37,21 @@ class Supposing:
     """One rule, answered from verdicts alone: age, tier and the other rules stay as they are.
 
     ``value_of`` gives the verdict of each criterion that is not made of others; one that compares with another (same
-    limb, since its onset) is supposed by itself.
+    limb, since its onset) is supposed by itself. ``facts_of`` gives what tells the facts of a criterion apart: without
+    them nothing else that rests on no others can hold.
     """
 
-    def __init__(self, compiled: CompiledRule, criteria: Mapping[str, Criterion], value_of: ValueOf) -> None:
+    def __init__(
+        self,
+        compiled: CompiledRule,
+        criteria: Mapping[str, Criterion],
+        value_of: ValueOf,
+        facts_of: FactsOf = lambda _: (),
+    ) -> None:
         self._compiled = compiled
         self._criteria = criteria
         self._value_of = value_of
+        self._facts_of = facts_of
 
     def outcome(self) -> Outcome:
         """What the rule answers to the verdicts as they are."""
@@ -63,9 +72,18 @@ class Supposing:
             for instead in (True, False):
                 if value is instead:
                     continue
-                then = self._outcome({name: instead})
+                then = self._outcome({**({} if instead else self._fallen_with(name)), name: instead})
                 if then != now:
                     yield Supposition(name, instead, then)
+
+    def _fallen_with(self, name: str) -> dict[str, bool]:
+        """The criteria that rest on no other facts than this one does, as not found."""
+        gone = frozenset(self._facts_of(name))
+        return {
+            other: False
+            for other in (self._criteria if gone else ())
+            if (facts := frozenset(self._facts_of(other))) and facts <= gone
+        }
 
     def _outcome(self, supposed: Mapping[str, bool]) -> Outcome:
         ask, rule = self._asking(supposed), self._compiled.rule

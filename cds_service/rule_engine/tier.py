@@ -61,8 +61,8 @@ def decide_tier(facts: Facts, answers: Iterable[Assessment], knowledge: TierKnow
     strong = any(d.strength == "strong" for d in domains)
     ladder: tuple[tuple[bool, str, str], ...] = (
         (any(a.indicator == "critical" for a in fired), "E", knowledge.emergency),
-        (level >= UNEXPLAINED_LEVEL and not explained, "3", knowledge.unexplained),
         (level > 0 and steroid >= HIGH_STEROID, "3", knowledge.weak_on_steroids),
+        (level >= UNEXPLAINED_LEVEL and not explained, "3", knowledge.unexplained),
         (level > 0 and facts.tempo in ("48h", "28d", "90d"), "3", knowledge.recent),
         (any(a.rule.pattern_tier and a.indicator != "info" for a in fired), "3", knowledge.pattern),
         (level > 0 and bool(domains), "2", knowledge.finding_with_domains),

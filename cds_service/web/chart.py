@@ -32,7 +32,6 @@ _CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 _HEADERS = {
-    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -100,6 +99,7 @@ class _ChartPages:
 
 
 def _protect(response: Response) -> Response:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
+    """An explanation brings a policy of its own, with the hash of its style."""
+    policy = response.headers.get("Content-Security-Policy", _CONTENT_SECURITY_POLICY)
+    response.headers.update({**_HEADERS, "Content-Security-Policy": policy})
     return response

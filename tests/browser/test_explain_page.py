@@ -38,10 +38,12 @@ def test_it_names_the_facts_the_rule_what_is_missing_and_what_would_change_it(ex
         "What was found",
         "What is missing or not known",
         "What would change the answer",
-        "The whole rule",
         "Evidence",
     ):
         expect(explained.get_by_role("heading", name=heading)).to_be_visible()
+    expect(explained.get_by_text("It fires:")).not_to_be_visible()  # a reader who wants it unfolds it
+    explained.get_by_text("The whole rule").click()
+    expect(explained.get_by_text("It fires:")).to_be_visible()
     explained.get_by_role("link", name="2", exact=True).first.click()
     expect(explained.locator("li:target")).to_contain_text("Proximal muscle weakness")
 

@@ -31,6 +31,7 @@ FIXTURES = ROOT / "fixtures"
 DAY = anchor_day(FIXTURES)
 AS_OF = datetime.combine(DAY, time(12), UTC)
 KNOWLEDGE = load_knowledge(ROOT / "rules", date.min)
+RAPID = "rapidly-progressive-weakness"
 DECK = load_deck(ROOT / "rules")
 PATIENTS = {patient.id: patient for patient in load_fixture_patients(FIXTURES, DAY)}
 WITH_CARDS = [name for name, patient in PATIENTS.items() if patient.expected_cards]
@@ -141,6 +142,15 @@ def test_verdicts_alone_give_each_rule_its_answer(name: str) -> None:
         criteria = {**KNOWLEDGE.gate_criteria, **rule.criteria}
         supposing = Supposing(compiled, criteria, lambda name, verdicts=verdicts: verdicts[name].value)
         assert supposing.outcome() == Outcome(Status.FIRED, assessment.branch)
+
+
+def test_what_rests_on_the_same_facts_goes_with_it() -> None:
+    """Noor: one weakness of each leg is "new", "both sides" and "one sided" at once; without it none of them holds."""
+    shown = next(shown for _, shown in cards("noor-critical-stands-alone") if shown.trace.rules[0].id == RAPID)
+    rule = next(rule for rule in explained(shown, None).rules if rule.id == RAPID)
+    turned = {(c.criterion, c.instead): (c.status, c.indicator) for c in rule.changes}
+    assert turned["new deficit", "false"] == ("not-met", None)
+    assert ("one sided", "false") not in turned or turned["one sided", "false"] == ("not-met", None)
 
 
 def test_without_the_weakness_the_rule_would_not_fire_and_does_not() -> None:
