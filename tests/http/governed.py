@@ -53,14 +53,7 @@ class Site:
 
     def override(self, card: dict[str, Any], reason: str) -> None:
         """A user overrides a card now."""
-        code = {"code": reason, "system": "urn:atrophy-cds:override-reasons"}
-        item = {
-            "card": card["uuid"],
-            "outcome": "overridden",
-            "overrideReason": {"reason": code},
-            "outcomeTimestamp": self.now.isoformat(),
-        }
-        sent = {"json": {"feedback": [item]}, "headers": self.ehr.bearer(FEEDBACK)}
+        sent = {"json": overriding(card, reason, self.now), "headers": self.ehr.bearer(FEEDBACK)}
         assert self.app.test_client().post(FEEDBACK, **sent).status_code == 200
 
     def audited(self) -> list[dict[str, Any]]:
@@ -70,6 +63,17 @@ class Site:
     def later(self, **how: float) -> None:
         """Let time go by."""
         self.now += timedelta(**how)
+
+
+def overriding(card: Mapping[str, Any], reason: str, at: datetime) -> dict[str, Any]:
+    """The feedback of a user who overrides a card."""
+    item = {
+        "card": card["uuid"],
+        "outcome": "overridden",
+        "overrideReason": {"reason": {"code": reason, "system": "urn:atrophy-cds:override-reasons"}},
+        "outcomeTimestamp": at.isoformat(),
+    }
+    return {"feedback": [item]}
 
 
 def request_about(patient: str, user: str = "Practitioner/u1") -> dict[str, Any]:

@@ -23,6 +23,7 @@ from cds_service.governance import switchboard
 from cds_service.settings import Settings
 from cds_service.store import EVERY, Store, Switch
 from tests.ehr import PUBLIC_URL, Ehr, write_clients
+from tests.http.governed import FEEDBACK, overriding
 from tests.http.stand_in import CALL, check, diagnostics, empty_values, strict_json
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -320,15 +321,8 @@ class TestWhatChangedSince:
 
 def call_wrong(asked: Asked, card: dict[str, Any]) -> None:
     """A user says that the data of a card is wrong."""
-    reason = {"code": "data-wrong", "system": "urn:atrophy-cds:override-reasons"}
-    item = {
-        "card": card["uuid"],
-        "outcome": "overridden",
-        "overrideReason": {"reason": reason},
-        "outcomeTimestamp": asked.now.isoformat(),
-    }
-    path = f"{CALL}/feedback"
-    assert asked.client.post(path, json={"feedback": [item]}, headers=asked.ehr.bearer(path)).status_code == 200
+    sent = {"json": overriding(card, "data-wrong", asked.now), "headers": asked.ehr.bearer(FEEDBACK)}
+    assert asked.client.post(FEEDBACK, **sent).status_code == 200
 
 
 class TestThePage:
