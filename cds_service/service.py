@@ -33,7 +33,7 @@ from cds_service.errors import BadRequest, DataNotAvailable, StoreUnavailable, U
 from cds_service.fhir.client import FhirClient
 from cds_service.governance.bands import Bands, load_bands
 from cds_service.governance.silent_mode import SILENT, silenced
-from cds_service.governance.switchboard import Switchboard
+from cds_service.governance.switchboard import SWITCHED_OFF, Switchboard
 from cds_service.governance.terms import Terms
 from cds_service.governance.watch import RuleWatch
 from cds_service.prefetch import PrefetchPlan
@@ -115,8 +115,7 @@ class CdsService:
 
     def call(self, client: CdsClient, request: HookRequest) -> HookAnswer:
         """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (C32, P-05)."""
-        if not (request.fhir_version or "R4").startswith("R4"):
-            raise DataNotAvailable(NOT_R4)
+        _refuse_other_than_r4(request)
         watch = Stopwatch()
         as_of = self._clock().astimezone(self._zone)
         terms = self._terms[client.id]
@@ -162,21 +161,15 @@ class CdsService:
         return self._explainer.explain(card, as_of.isoformat(timespec="seconds"), kept.trace, brought)
 
     def _evaluated_again(self, client: CdsClient, request: HookRequest, kept: KeptCard, as_of: datetime) -> Evaluation:
-        """The chart of a request, asked about for the moment of the card, without what was called wrong before it.
-
-        A rule on the card is asked even when it is off or silent now.
-        """
+        """The chart of a request, asked as for the card: without what was off, silent or called wrong at its moment."""
+        _refuse_other_than_r4(request)
         memory = self._memory(client, request, kept.shown_at)
         if memory.patient != kept.patient:
             raise BadRequest(ANOTHER_PATIENT)
         record = self._records.read(client, request, as_of, Stopwatch())
         record = without_disputed(record, memory, self._decks[client.id])
-        terms, on_card = self._terms[client.id], {rule.id for rule in kept.trace.rules}
-        off = {rule: why for rule, why in terms.off(self._switchboard).items() if rule not in on_card}
-        facts = gather_facts(record, self._pack.knowledge, as_of)
-        found = evaluate(self._rules, facts, off)
-        silent = terms.silent(found, request.user_id, self._store) - on_card
-        return evaluate(self._rules, facts, {**off, **dict.fromkeys(silent, SILENT)}) if silent else found
+        off = dict.fromkeys(kept.trace.off, SWITCHED_OFF)
+        return evaluate(self._rules, gather_facts(record, self._pack.knowledge, as_of), off)
 
     def _memory(self, client: CdsClient, request: HookRequest, until: datetime | None = None) -> PatientMemory:
         server = self._outbound.reach(client, request.fhir_server or "")
@@ -240,6 +233,11 @@ def advise(record: PatientRecord, as_of: datetime, pack: RulePack, memory: Memor
     """From a record to cards: derive, ask every rule, compose. Pure but for the uuids of the cards."""
     evaluation = evaluate(pack.knowledge.rules, gather_facts(record, pack.knowledge, as_of))
     return Advice(evaluation, compose(evaluation, pack.deck, memory, context))
+
+
+def _refuse_other_than_r4(request: HookRequest) -> None:
+    if not (request.fhir_version or "R4").startswith("R4"):
+        raise DataNotAvailable(NOT_R4)
 
 
 def _undisputed(record: PatientRecord, memory: PatientMemory, deck: CardDeck) -> PatientRecord:

@@ -50,7 +50,9 @@ def evaluate(
     assessments = tuple(_carried(final[c.rule.id], final) for c in book.by_number)
     fired = [a.rule.id for a in assessments if a.status is Status.FIRED]
     contradictions = book.contradictions.bearing_on(fired, facts, gates)
-    return Evaluation(facts, tier.name, tier.sentence, assessments, contradictions, _Verdicts(inquiries))
+    return Evaluation(
+        facts, tier.name, tier.sentence, assessments, contradictions, _Verdicts(inquiries), tuple(sorted(off))
+    )
 
 
 class _Verdicts:

@@ -304,6 +304,20 @@ class TestWhatChangedSince:
         assert [rule["id"] for rule in said["rules"]] == ["steroid-myopathy"]
         assert not said["rules"][0].get("differs")
 
+    def test_what_was_off_for_the_card_is_not_asked_though_it_is_on_again(
+        self, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With it the weakness would be taken, and the page would say that the chart had changed."""
+        monkeypatch.setattr(switchboard, "LOOK_EVERY", 0.0)
+        turn = asked.store.governance.turn
+        turn(Switch("steroid-myopathy", EVERY, "off", "operator", "x", NOW))
+        cards = asked.cards()
+        assert cards
+        turn(Switch("steroid-myopathy", EVERY, "on", "operator", "x", NOW))
+        for card in cards:
+            said = asked.explain(card["uuid"], hook_request_for(ADA)).get_json()
+            assert [rule["id"] for rule in said["rules"] if rule.get("differs")] == []
+
     def test_what_was_silent_is_left_out_of_the_explanation_too(self, tmp_path: Path) -> None:
         """B-52: the card was made as if the silent rule were off, so the page is."""
         asked = Asked(tmp_path, '[client.silent]\nrules = ["neurogenic-pattern"]')
