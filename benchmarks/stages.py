@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from benchmarks.payload import for_patient
+from cds_service.advice import Advice
 from cds_service.app import utc_now
 from cds_service.cards.compose import CardContext, compose
 from cds_service.cards.disputed import without_disputed
@@ -22,7 +23,7 @@ from cds_service.prefetch import complete, prefetch_plan
 from cds_service.reads import reads_of
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
-from cds_service.service import Advice, load_rule_pack
+from cds_service.service import load_rule_pack
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.trust import CdsClient

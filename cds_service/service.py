@@ -14,42 +14,40 @@ from typing import Any
 
 import msgspec
 
+from cds_service.advice import NOT_DONE, Advice, advised, refuse_without_required
 from cds_service.cards import evaluation_extension
-from cds_service.cards.compose import BUDGET, CardContext, Composed, compose, could_not_be_done
-from cds_service.cards.disputed import called_wrong, without_disputed
+from cds_service.cards.compose import CardContext, compose
+from cds_service.cards.disputed import without_disputed
 from cds_service.cards.explaining import Explainer
 from cds_service.cards.explanation import CardExplanation
 from cds_service.cards.knowledge import CardDeck, load_deck
 from cds_service.cards.links import CardLinks, allowed_links
-from cds_service.cards.memory import NO_MEMORY, Memory
+from cds_service.cards.memory import Memory
 from cds_service.cards.profiles import profile_named
 from cds_service.cards.shape import deck_for
 from cds_service.cds_hooks.discovery import discovery_document
 from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.cds_hooks.request import HookRequest
-from cds_service.cds_hooks.response import Card, Response, encode
+from cds_service.cds_hooks.response import Response, encode
 from cds_service.errors import BadRequest, DataNotAvailable, StoreUnavailable, UnknownPath
 from cds_service.fhir.client import FhirClient
 from cds_service.governance.bands import Bands, load_bands
-from cds_service.governance.silent_mode import SILENT, Heard, silenced
-from cds_service.governance.switchboard import Switchboard
+from cds_service.governance.silent_mode import SILENT, silenced
+from cds_service.governance.switchboard import SWITCHED_OFF, Switchboard
 from cds_service.governance.terms import Terms
 from cds_service.governance.watch import RuleWatch
 from cds_service.prefetch import PrefetchPlan
-from cds_service.record import PatientRecord, SourceName, SourceState
+from cds_service.record import PatientRecord
 from cds_service.record_reader import RecordReader
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
-from cds_service.rule_engine.model import Evaluation, Status
+from cds_service.rule_engine.model import Evaluation
 from cds_service.settings import Settings
 from cds_service.stopwatch import Stopwatch
 from cds_service.store import KeptCard, PatientMemory, ShownCard, Store
 from cds_service.trust import CdsClient, Outbound
 
-REQUIRED: tuple[SourceName, ...] = ("patient", "conditions")  # A-47
-NOT_HAD = (SourceState.FAILED, SourceState.NOT_OFFERED)
-NOT_DONE = "The muscle-atrophy check could not be done: the patient or the conditions could not be read."
 NOTHING_CAME = (
     "The call brought neither prefetch nor a FHIR server, so nothing could be read. Some EHRs leave both out when the"
     " address of the service is not registered letter for letter."
@@ -78,52 +76,6 @@ class HookAnswer(msgspec.Struct, frozen=True):
     body: bytes
     timings: tuple[tuple[str, float], ...]
     log: Mapping[str, object]
-
-
-class Advice(Heard, frozen=True):
-    """What the rules say about one record, and the cards made of it. ``off`` rules were not asked, with the reason."""
-
-    off: Mapping[str, str] = {}
-
-    @property
-    def withheld(self) -> dict[str, str]:
-        """Rules that were off, silent or over budget, by id with the reason (B-52)."""
-        notes = self.composed.notes.items()
-        return {**self.off, **{rule: reason for rule, (_, reason) in notes if reason in (SILENT, BUDGET)}}
-
-    def audited(self, fingerprint: Callable[..., str], room: int | None) -> dict[str, Any]:
-        """What the audit keeps: which rules fired, which cards were shown, and of their words only a fingerprint.
-
-        The same data, rules and moment, with the same rules withheld and the same ``room`` in the budgets, give the
-        same words, and so the same fingerprint (P-33).
-        """
-
-        def words(card: Card) -> str:
-            return fingerprint(card.indicator, card.summary, card.detail or "")
-
-        assessments = self.evaluation.assessments
-        unseen = [{"indicator": card.indicator, "words": words(card)} for card in self.unseen]
-        return {
-            "asOf": self.evaluation.facts.as_of.isoformat(),
-            "fired": [a.rule.id for a in assessments if a.status is Status.FIRED],
-            "unknown": [a.rule.id for a in assessments if a.status is Status.UNKNOWN],
-            "calledWrong": called_wrong(self.evaluation.facts.record),
-            "cards": [{"uuid": card.uuid, "words": words(card)} for card in self.composed.cards],
-            **({"withheld": self.withheld} if self.withheld else {}),
-            **({"unseen": unseen} if unseen else {}),
-            **({"room": room} if room is not None else {}),
-        }
-
-    def response(self, pack_hash: str, *, with_extension: bool = True) -> Response:
-        """The CDS Hooks answer: cards, and every rule's answer for machines (P-23)."""
-        extension: dict[str, Any] | None = None
-        if with_extension:
-            extension = {
-                evaluation_extension.NAME: evaluation_extension.evaluation_extension(
-                    self.evaluation, pack_hash, self.composed.notes
-                )
-            }
-        return Response(cards=self.composed.cards, extension=extension)
 
 
 class CdsService:
@@ -163,8 +115,7 @@ class CdsService:
 
     def call(self, client: CdsClient, request: HookRequest) -> HookAnswer:
         """Answer one patient-view. Raises DataNotAvailable (412) when required data could not be had (C32, P-05)."""
-        if not (request.fhir_version or "R4").startswith("R4"):
-            raise DataNotAvailable(NOT_R4)
+        _refuse_other_than_r4(request)
         watch = Stopwatch()
         as_of = self._clock().astimezone(self._zone)
         terms = self._terms[client.id]
@@ -179,7 +130,7 @@ class CdsService:
         why_not = NOTHING_CAME if request.brings_nothing else NOT_DONE
 
         def ask(off: Mapping[str, str], spent: dict[str, float] | None = None) -> Advice:
-            advice = _advised(evaluate(self._rules, facts, off, spent), self._decks[client.id], memory, context)
+            advice = advised(evaluate(self._rules, facts, off, spent), self._decks[client.id], memory, context)
             return refuse_without_required(advice, self._decks[client.id], context, why_not)
 
         advice = self._heard(client, request.user_id, off, ask)
@@ -191,7 +142,7 @@ class CdsService:
         response = advice.response(self._pack.knowledge.pack_hash, with_extension=context.profile.evaluation_extension)
         body = encode(response)
         watch.lap("encode")
-        return HookAnswer(body, watch.laps, {**_countable(advice), "kept": kept})
+        return HookAnswer(body, watch.laps, {**advice.countable(), "kept": kept})
 
     def feedback(self, client: CdsClient, items: tuple[FeedbackItem, ...]) -> Mapping[str, int]:
         """Keep what became of cards; repeats and unknown cards are counted and have no effect (P-22)."""
@@ -210,17 +161,19 @@ class CdsService:
         return self._explainer.explain(card, as_of.isoformat(timespec="seconds"), kept.trace, brought)
 
     def _evaluated_again(self, client: CdsClient, request: HookRequest, kept: KeptCard, as_of: datetime) -> Evaluation:
-        """The chart of a request, asked about for the moment of the card. A rule on the card is asked even when off."""
-        if self._memory(client, request).patient != kept.patient:
+        """The chart of a request, asked as for the card: without what was off, silent or called wrong at its moment."""
+        _refuse_other_than_r4(request)
+        memory = self._memory(client, request, kept.shown_at)
+        if memory.patient != kept.patient:
             raise BadRequest(ANOTHER_PATIENT)
         record = self._records.read(client, request, as_of, Stopwatch())
-        on_card = {rule.id for rule in kept.trace.rules}
-        off = {rule: why for rule, why in self._terms[client.id].off(self._switchboard).items() if rule not in on_card}
+        record = without_disputed(record, memory, self._decks[client.id])
+        off = dict.fromkeys(kept.trace.off, SWITCHED_OFF)
         return evaluate(self._rules, gather_facts(record, self._pack.knowledge, as_of), off)
 
-    def _memory(self, client: CdsClient, request: HookRequest) -> PatientMemory:
+    def _memory(self, client: CdsClient, request: HookRequest, until: datetime | None = None) -> PatientMemory:
         server = self._outbound.reach(client, request.fhir_server or "")
-        return self._store.memory(client.id, server.base, request.patient_id)
+        return self._store.memory(client.id, server.base, request.patient_id, until)
 
     def _heard(self, client: CdsClient, user: str, off: Mapping[str, str], ask: Callable[..., Advice]) -> Advice:
         """Ask every rule that is not ``off``, count, and take away what is silent for this user (B-52)."""
@@ -229,17 +182,16 @@ class CdsService:
         self.watch.count(client.id, live.evaluation, spent)
         silent = self._terms[client.id].silent(live.evaluation, user, self._store)
         heard = silenced(live, silent, lambda: ask({**off, **dict.fromkeys(silent, SILENT)})) if silent else live
-        return Advice(heard.evaluation, heard.composed, heard.unseen, off)
+        return Advice(heard.evaluation, heard.composed, heard.unseen, heard.left_out, off)
 
     def _without_asking(
         self, client: CdsClient, request: HookRequest, off: Mapping[str, str], as_of: datetime
     ) -> HookAnswer:
-        """The answer while every rule is off: nothing is read, every rule says why."""
+        """The answer while every rule is off: nothing is read, every rule says why, whatever the client's profile."""
         said = {"asOf": as_of.isoformat(), "cards": [], "withheld": off, "hookInstance": request.hook_instance}
         kept = self._note(client, "", (), as_of, said)
         every = evaluation_extension.without_asking(self._rules, as_of, self._pack.knowledge.pack_hash, off)
-        with_extension = profile_named(client.profile).evaluation_extension
-        body = encode(Response(extension={evaluation_extension.NAME: every} if with_extension else None))
+        body = encode(Response(extension={evaluation_extension.NAME: every}))
         return HookAnswer(body, (), {"cards": 0, "withheld": off, "kept": kept})
 
     def _note(
@@ -283,48 +235,14 @@ def advise(record: PatientRecord, as_of: datetime, pack: RulePack, memory: Memor
     return Advice(evaluation, compose(evaluation, pack.deck, memory, context))
 
 
+def _refuse_other_than_r4(request: HookRequest) -> None:
+    if not (request.fhir_version or "R4").startswith("R4"):
+        raise DataNotAvailable(NOT_R4)
+
+
 def _undisputed(record: PatientRecord, memory: PatientMemory, deck: CardDeck) -> PatientRecord:
     """The record without what a user called wrong (B-51); a store in trouble leaves nothing out."""
     try:
         return without_disputed(record, memory, deck)
     except StoreUnavailable:
         return record
-
-
-def _advised(evaluation: Evaluation, deck: CardDeck, memory: PatientMemory, context: CardContext) -> Advice:
-    """A store in trouble costs the snooze, never the card."""
-    try:
-        return Advice(evaluation, compose(evaluation, deck, memory, context))
-    except StoreUnavailable:
-        return Advice(evaluation, compose(evaluation, deck, NO_MEMORY, context))
-
-
-def refuse_without_required(advice: Advice, deck: CardDeck, context: CardContext, why_not: str) -> Advice:
-    """The advice, unless the Patient or the Conditions could not be had.
-
-    Then 412 (C32) that says ``why_not``; for a client that shows errors to nobody one info card; and a critical finding
-    in what was read outweighs both (P-05).
-    """
-    record = advice.evaluation.facts.record
-    missing = tuple(name for name in REQUIRED if record.state(name) in NOT_HAD)
-    if not missing or any(a.indicator == "critical" for a in advice.evaluation.fired):
-        return advice
-    if not context.profile.errors_as_card:
-        raise DataNotAvailable(why_not)
-    card = could_not_be_done(deck, msgspec.structs.replace(context, gaps=missing))
-    return msgspec.structs.replace(advice, composed=Composed((card,), (), advice.composed.notes))
-
-
-def _countable(advice: Advice) -> dict[str, object]:
-    """What a log line may say of an answer: rule ids and counts, never patient data (T10)."""
-    assessments = advice.evaluation.assessments
-    return {
-        "fired": [a.rule.id for a in assessments if a.status is Status.FIRED],
-        "unknown": [a.rule.id for a in assessments if a.status is Status.UNKNOWN],
-        "cards": len(advice.composed.cards),
-        "tier": advice.evaluation.tier,
-        "called_wrong": called_wrong(advice.evaluation.facts.record),
-        "set_aside": sum(len(s.set_aside) for s in advice.evaluation.facts.record.sources.values()),
-        **({"withheld": advice.withheld} if advice.withheld else {}),
-        **({"unseen": len(advice.unseen)} if advice.unseen else {}),
-    }

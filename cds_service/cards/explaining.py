@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from cds_service.cards.brought_facts import BroughtFacts
+from cds_service.cards.disputed import called_wrong
 from cds_service.cards.explanation import (
     CardExplanation,
     ChangeShown,
@@ -26,9 +27,9 @@ from cds_service.rule_engine import plain_words
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.loader import Knowledge
 from cds_service.rule_engine.meanings import details
-from cds_service.rule_engine.model import Evaluation, Evidence, Status
+from cds_service.rule_engine.model import Evaluation, Evidence, Fires, Status
 from cds_service.rule_engine.rulebook import CompiledRule
-from cds_service.rule_engine.supposing import Supposing
+from cds_service.rule_engine.supposing import Outcome, Supposing
 from cds_service.rule_engine.trace import CardTrace, RuleTrace
 
 _DOI = re.compile(r"\bdoi:? ?(10\.\d{4,9}/[^\s;,)]+)")
@@ -59,6 +60,7 @@ class Explainer:
             brought=brought is not None,
             facts=facts.shown if facts else (),
             facts_gone=facts.gone if facts else 0,
+            called_wrong=called_wrong(brought.facts.record) if brought else 0,
             contradictions=facts.contradictions if facts else (),
             rules=tuple(self._rule(rule, facts) for rule in trace.rules),
             gaps=in_words(trace.gaps, self._deck),
@@ -71,12 +73,15 @@ class Explainer:
             return self._deck.cards.gap.summary
         lead = trace.rules[0]
         fired = {a.rule.id: a for a in brought.fired} if brought else {}
-        if lead.id in fired and fired[lead.id].branch == lead.branch:
-            return fired[lead.id].summary
+        again = fired.get(lead.id)
+        if again is not None and (again.branch, again.rule.version) == (lead.branch, lead.version):
+            return again.summary
         compiled = self._rules.get(lead.id)
-        branch = next((f for f in compiled.rule.fires if f.name == lead.branch), None) if compiled else None
-        summary = (branch.summary if branch else None) or (compiled.rule.summary if compiled else None)
-        return None if summary is None or "{" in summary else summary
+        if compiled is None or compiled.rule.version != lead.version:
+            return None
+        branch = next((f for f in compiled.rule.fires if f.name == lead.branch), None)
+        summary = (branch.summary if branch else None) or compiled.rule.summary
+        return None if "{" in summary else summary
 
     def _rule(self, kept: RuleTrace, facts: BroughtFacts | None) -> RuleShown:
         compiled = self._rules.get(kept.id)
@@ -85,6 +90,7 @@ class Explainer:
         rule = compiled.rule
         written = {**self._knowledge.gate_criteria, **rule.criteria}
         supposing = Supposing(compiled, written, kept.value, lambda name: kept.held.get(name, ()))
+        alike = rule.version == kept.version and supposing.outcome() == Outcome(Status.FIRED, kept.branch or "")
         branch = next((f for f in rule.fires if f.name == kept.branch), None)
         names = dict.fromkeys((*(n for n in compiled.deciding if n in kept.names), *kept.names))
         criteria = tuple(self._criterion(name, kept, written, facts) for name in names)
@@ -99,12 +105,13 @@ class Explainer:
             version_now=None if rule.version == kept.version else rule.version,
             reviewed_by=rule.checker or None,
             review_by=str(rule.review_by),
-            ways=tuple(_ways(compiled, kept, supposing)),
-            silences=tuple(_silences(compiled, supposing)),
+            other_words=not alike,
+            ways=tuple(_ways(compiled, kept, supposing if alike else None)),
+            silences=tuple(_silences(compiled, supposing if alike else None)),
             youngest=rule.youngest,
             criteria=criteria,
             missing=in_words(kept.missing, self._deck),
-            changes=tuple(_changes(compiled, supposing, written)) if rule.version == kept.version else (),
+            changes=tuple(_changes(compiled, supposing, written)) if alike else (),
             evidence=tuple(map(_evidence, rule.evidence)),
             differs=any(c.now for c in criteria) or (facts is not None and not facts.fired_alike(kept)),
         )
@@ -142,25 +149,27 @@ def _changes(compiled: CompiledRule, supposing: Supposing, written: Mapping[str,
         )
 
 
-def _ways(compiled: CompiledRule, kept: RuleTrace, supposing: Supposing) -> Iterator[WayShown]:
+def _ways(compiled: CompiledRule, kept: RuleTrace, supposing: Supposing | None) -> Iterator[WayShown]:
     for fires in compiled.rule.fires:
-        held = supposing.result(fires.when)
-        if held and fires.unless and supposing.result(fires.unless):
-            held = False
         yield WayShown(
             name=fires.name,
             indicator=fires.indicator,
             when=plain_words.when_it_fires(fires),
-            result=_RESULTS[held],
+            result=_held(fires, supposing) if supposing else None,
             spoke=fires.name == kept.branch,
         )
 
 
-def _silences(compiled: CompiledRule, supposing: Supposing) -> Iterator[SilenceShown]:
+def _held(fires: Fires, supposing: Supposing) -> Result:
+    held = supposing.result(fires.when)
+    excepted = held and fires.unless and supposing.result(fires.unless)
+    return _RESULTS[False if excepted else held]
+
+
+def _silences(compiled: CompiledRule, supposing: Supposing | None) -> Iterator[SilenceShown]:
     for silence in plain_words.reasons_for_silence(compiled.rule):
-        yield SilenceShown(
-            reason=silence.reason, when=silence.words, result=_RESULTS[supposing.result(silence.expression)]
-        )
+        result = _RESULTS[supposing.result(silence.expression)] if supposing else None
+        yield SilenceShown(reason=silence.reason, when=silence.words, result=result)
 
 
 def _evidence(evidence: Evidence) -> EvidenceShown:

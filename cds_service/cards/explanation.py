@@ -64,21 +64,21 @@ class CriterionShown(_Shown, frozen=True, kw_only=True):
 
 
 class WayShown(_Shown, frozen=True, kw_only=True):
-    """One way to fire. ``spoke``: the one that made the card."""
+    """One way to fire. ``spoke``: the one that made the card. ``result`` is left out where the words are others now."""
 
     name: str
     indicator: str
     when: str
-    result: Result
+    result: Result | None = None
     spoke: bool = False
 
 
 class SilenceShown(_Shown, frozen=True, kw_only=True):
-    """One reason to stay silent although the rule would fire."""
+    """One reason to stay silent although the rule would fire. ``result`` is left out where the words are others now."""
 
     reason: str
     when: str
-    result: Result
+    result: Result | None = None
 
 
 class ChangeShown(_Shown, frozen=True, kw_only=True):
@@ -103,7 +103,8 @@ class EvidenceShown(_Shown, frozen=True, kw_only=True):
 class RuleShown(_Shown, frozen=True, kw_only=True):
     """One rule of the card, in its words of today.
 
-    ``version`` is that of the card, ``version_now`` that of the words where they are others; then nothing is supposed.
+    ``version`` is that of the card, ``version_now`` that of the words where it is another. ``other_words``: the rule or
+    what it shares with others was written otherwise then, so that nothing is made of its verdicts.
     ``differs``: the chart that was brought gives another answer.
     """
 
@@ -115,6 +116,7 @@ class RuleShown(_Shown, frozen=True, kw_only=True):
     opening: str | None = None
     indicator: str | None = None
     version_now: str | None = None
+    other_words: bool = False
     reviewed_by: str | None = None
     review_by: str | None = None
     ways: tuple[WayShown, ...] = ()
@@ -130,8 +132,9 @@ class RuleShown(_Shown, frozen=True, kw_only=True):
 class CardExplanation(_Shown, frozen=True, kw_only=True):
     """The whole answer. ``brought``: the facts are those of the chart that came with the question.
 
-    ``facts_gone``: facts that the card rested on and that were not brought. ``rule_pack_now``: the rules in use, where
-    they are others than those of the card.
+    ``facts_gone``: facts that the card rested on and that were not brought. ``called_wrong``: how many entries of what
+    was brought were left out, because a user had called them wrong before the card. ``rule_pack_now``: the rules in
+    use, where they are others than those of the card.
     """
 
     card: str
@@ -144,6 +147,7 @@ class CardExplanation(_Shown, frozen=True, kw_only=True):
     brought: bool = False
     facts: tuple[FactShown, ...] = ()
     facts_gone: int = 0
+    called_wrong: int = 0
     contradictions: tuple[ContradictionShown, ...] = ()
     rules: tuple[RuleShown, ...] = ()
     gaps: tuple[str, ...] = ()

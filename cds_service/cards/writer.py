@@ -136,6 +136,7 @@ class CardWriter:
             self._context.rule_pack,
             self._evaluation.tier,
             tuple(rule_trace(a, parts.get(a.rule.id, "carried"), verdicts_of(a.rule.id)) for a in draft.rules),
+            off=self._evaluation.off,
         )
 
     def _links(self, uuid: str, trace: CardTrace) -> tuple[Link, ...]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from cds_service.advice import Advice
 from cds_service.cards.compose import CardContext
 from cds_service.cards.memory import NO_MEMORY
 from cds_service.cds_hooks.request import parse_hook_request
@@ -27,7 +28,7 @@ from cds_service.fhir.reading.charts import PatientFile
 from cds_service.partial_date import end_of_day
 from cds_service.record import SetAside, SourceName, SourceState
 from cds_service.rule_engine.model import Evaluation, Status
-from cds_service.service import Advice, RulePack, advise, load_rule_pack
+from cds_service.service import RulePack, advise, load_rule_pack
 from cds_service.settings import Settings
 
 NEWEST = "newest"

@@ -17,13 +17,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from cds_service.advice import Advice
 from cds_service.cli.evaluate import FAILED, MANY, Judged, judge, moment_of
 from cds_service.derive.age import age_in_years
 from cds_service.errors import SettingsError
 from cds_service.fhir.patient_files import read_patient_files
 from cds_service.fhir.reading.charts import PatientFile
 from cds_service.overlay import Overlay, Person, load_overlay, overlaid
-from cds_service.service import Advice, RulePack, load_rule_pack
+from cds_service.service import RulePack, load_rule_pack
 from cds_service.settings import Settings
 
 AIM = {"any card": 5.0, "critical card": 0.5}  # % of living adults

@@ -68,11 +68,15 @@ def place_among_users(fingerprint: str) -> float:
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """An evaluation and its cards; ``unseen`` are the cards that nobody is shown because a rule is silent."""
+    """An evaluation and its cards; ``unseen`` are the cards that nobody is shown because a rule is silent.
+
+    ``left_out``: ids of the silent rules without which the cards were made, whether they fired or not.
+    """
 
     evaluation: Evaluation
     composed: Composed
     unseen: tuple[Card, ...] = ()
+    left_out: frozenset[str] = frozenset()
 
 
 def silenced(live: Heard, silent: frozenset[str], without: Callable[[], Heard]) -> Heard:
@@ -92,4 +96,5 @@ def silenced(live: Heard, silent: frozenset[str], without: Callable[[], Heard]) 
         msgspec.structs.replace(shown.evaluation, assessments=everything),
         msgspec.structs.replace(shown.composed, notes={**shown.composed.notes, **notes}),
         tuple(card for card in live.composed.cards if card.uuid in of_silent),
+        silent,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
@@ -12,12 +11,11 @@ from threading import Lock
 import structlog
 
 from cds_service.errors import StoreUnavailable
+from cds_service.every_minute import every_minute
 from cds_service.governance.bands import Bands, Left, left_by_answers, left_by_counts
 from cds_service.rule_engine.model import Evaluation, Status
 from cds_service.rule_engine.rulebook import RuleBook
 from cds_service.store import EVERY, RuleDay, Store, Switch
-
-EVERY_SECONDS = 60.0
 
 
 class RuleWatch:
@@ -49,7 +47,7 @@ class RuleWatch:
     def begin(self) -> None:
         """From now on look every minute, and keep the counts at the end of the process. To be called after forking."""
         atexit.register(self.keep)
-        self._again()
+        every_minute(self.look)
 
     def keep(self) -> None:
         """Add the counts to the store. What it cannot take now it is given the next time."""
@@ -105,12 +103,6 @@ class RuleWatch:
             return
         if self._store.turn(Switch(left.rule, left.client, "off", left.cause, left.reason, self._now())):
             self._log.warning("rule-tripped", **left._asdict())
-
-    def _again(self) -> None:
-        self.look()
-        timer = threading.Timer(EVERY_SECONDS, self._again)
-        timer.daemon = True
-        timer.start()
 
 
 def _covers(switch: Switch, left: Left) -> bool:

@@ -50,7 +50,9 @@ def evaluate(
     assessments = tuple(_carried(final[c.rule.id], final) for c in book.by_number)
     fired = [a.rule.id for a in assessments if a.status is Status.FIRED]
     contradictions = book.contradictions.bearing_on(fired, facts, gates)
-    return Evaluation(facts, tier.name, tier.sentence, assessments, contradictions, _Verdicts(inquiries))
+    return Evaluation(
+        facts, tier.name, tier.sentence, assessments, contradictions, _Verdicts(inquiries), tuple(sorted(off))
+    )
 
 
 class _Verdicts:
@@ -69,13 +71,14 @@ class _Verdicts:
 def _answers(
     book: RuleBook, gates: Inquiry, off: Mapping[str, str], spent: dict[str, float] | None
 ) -> tuple[dict[str, Assessment], Mapping[str, tuple[CompiledRule, Inquiry]]]:
-    """What each rule says by itself, in the order of asking; one that is off says only why. And what was asked."""
+    """What each rule says by itself, and what was asked. One that is off is for the others not there."""
     answers: dict[str, Assessment] = {}
+    not_asked: dict[str, Assessment] = {}
     inquiries: dict[str, tuple[CompiledRule, Inquiry]] = {}
     for compiled in book.in_order:
         rule = compiled.rule
         if rule.id in off:
-            answers[rule.id] = Assessment(rule, Status.SUPPRESSED, off[rule.id])
+            not_asked[rule.id] = Assessment(rule, Status.SUPPRESSED, off[rule.id])
             continue
         began = thread_time()
         inquiry = Inquiry(gates.facts, compiled.criteria, gates, answers)
@@ -83,7 +86,7 @@ def _answers(
         inquiries[rule.id] = compiled, inquiry
         if spent is not None:
             spent[rule.id] = thread_time() - began
-    return answers, inquiries
+    return {**answers, **not_asked}, inquiries
 
 
 def assess(compiled: CompiledRule, inquiry: Inquiry) -> Assessment:

@@ -267,7 +267,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     """All answers for one patient. ``tier`` is E, 3, 2, 1 or 0 with the sentence that explains it.
 
     ``contradictions`` are those that bear on a rule that fired. ``verdicts_of`` gives for the id of a rule each
-    criterion behind its answer, in the order of its file; a rule that was not asked has none.
+    criterion behind its answer, in the order of its file; a rule that was not asked has none. ``off``: ids of the rules
+    that were not to be asked.
     """
 
     facts: Facts
@@ -276,6 +277,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     assessments: tuple[Assessment, ...]
     contradictions: tuple[Contradiction, ...] = ()
     verdicts_of: Callable[[str], Mapping[str, Verdict]] = nothing_asked
+    off: tuple[str, ...] = ()
 
     @property
     def fired(self) -> tuple[Assessment, ...]:

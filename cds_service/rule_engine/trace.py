@@ -46,13 +46,17 @@ class RuleTrace(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CardTrace(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One card. ``gaps`` and ``undecided`` (ids of rules) are those of the card that names gaps."""
+    """One card. ``gaps`` and ``undecided`` (ids of rules) are those of the card that names gaps.
+
+    ``off``: ids of the rules that were not asked for it.
+    """
 
     rule_pack: str
     tier: str
     rules: tuple[RuleTrace, ...] = ()
     gaps: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
 
     def keyed(self, fingerprint: Callable[[str], str]) -> CardTrace:
         """The trace as it may be kept."""
@@ -77,7 +81,7 @@ def rule_trace(assessment: Assessment, part: Part, verdicts: Mapping[str, Verdic
 def gap_trace(evaluation: Evaluation, rule_pack: str, gaps: tuple[str, ...]) -> CardTrace:
     """The trace of the card that names what was not checked."""
     undecided = tuple(a.rule.id for a in evaluation.assessments if a.status is Status.UNKNOWN)
-    return CardTrace(rule_pack, evaluation.tier, gaps=gaps, undecided=undecided)
+    return CardTrace(rule_pack, evaluation.tier, gaps=gaps, undecided=undecided, off=evaluation.off)
 
 
 def mark(fact: Fact) -> str:

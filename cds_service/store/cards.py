@@ -73,7 +73,8 @@ class Store:
             raise SettingsError("ATROPHY_CDS_KEY_FILE is needed with PostgreSQL: all processes share one key.")
         self._engine = database.open_engine(address)
         # Cards may be lost when the power fails, answers may not (P-36): so a call does not wait for the disk.
-        self._calls = self._engine if file is None else database.open_engine(address, "NORMAL")
+        in_memory = file is None and address.get_backend_name() == "sqlite"
+        self._calls = self._engine if in_memory else database.open_engine(address, "NORMAL")
         self._turn = Lock()
         self._key = read_or_make_key(key_file)
         self._keep_comments = keep_comments
@@ -102,9 +103,12 @@ class Store:
         """A keyed fingerprint of texts, the same wherever the key is the same (P-33)."""
         return fingerprint(self._key, *parts)
 
-    def memory(self, client: str, fhir_base: str, patient_id: str) -> PatientMemory:
-        """What this client was shown about a patient and what it answered; nothing is read before it is asked."""
-        return PatientMemory(self._calls, self.fingerprint, client, self.fingerprint(fhir_base, patient_id))
+    def memory(self, client: str, fhir_base: str, patient_id: str, until: datetime | None = None) -> PatientMemory:
+        """What this client was shown about a patient and what it answered, up to a moment (None: until now).
+
+        Nothing is read before it is asked.
+        """
+        return PatientMemory(self._calls, self.fingerprint, client, self.fingerprint(fhir_base, patient_id), until)
 
     def note_shown(
         self,

@@ -23,6 +23,7 @@ from cds_service.errors import SettingsError, StoreUnavailable
 BUSY_TIMEOUT_MS = {"FULL": 5000, "NORMAL": 200}  # feedback may wait for a writer, a call may not (P-10)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WAL_PAUSE_SECONDS = 0.01
+_CONNECT_SECONDS = 2  # the least that PostgreSQL's client library knows
 _MIGRATION_LOCK = 0x41435244  # any number of our own: PostgreSQL's advisory lock while tables change
 
 
@@ -47,10 +48,11 @@ def sqlite_file(url: URL) -> Path | None:
 def open_engine(url: URL, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> Engine:
     """An engine with kept connections. A folder and file that do not exist are made, for their owner only.
 
-    SQLite: with ``FULL`` a commit survives a power failure, with ``NORMAL`` only the end of the process, which spares
-    a call the wait for the disk.
+    With ``NORMAL`` it is for calls: nothing waits longer than a call may. SQLite: with ``FULL`` a commit survives a
+    power failure, with ``NORMAL`` only the end of the process, which spares a call the wait for the disk.
     """
-    engine = _open_sqlite(url, synchronous) if url.get_backend_name() == "sqlite" else _open_postgresql(url)
+    opened = _open_sqlite if url.get_backend_name() == "sqlite" else _open_postgresql
+    engine = opened(url, synchronous)
     if hasattr(os, "register_at_fork"):
         _forget_connections_of_the_parent(weakref.ref(engine))
     return engine
@@ -75,16 +77,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the tables to the newest revision; a second process doing the same waits and finds it done."""
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the tables to the newest revision, or to one; a second process doing the same waits and finds it done."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def _open_sqlite(url: URL, synchronous: str) -> Engine:
@@ -131,11 +134,25 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _open_postgresql(url: URL) -> Engine:
+def _open_postgresql(url: URL, synchronous: str) -> Engine:
+    wait = {"connect_timeout": _CONNECT_SECONDS}
+    seconds = BUSY_TIMEOUT_MS[synchronous] / 1000
     try:
-        return create_engine(url, pool_pre_ping=True, pool_size=16, max_overflow=16)
+        engine = create_engine(
+            url, pool_pre_ping=True, connect_args=wait, pool_timeout=seconds, pool_size=16, max_overflow=16
+        )
     except (ModuleNotFoundError, NoSuchModuleError):
         raise SettingsError("PostgreSQL needs the extra `postgresql`: pip install atrophy-cds[postgresql].") from None
+    event.listen(engine, "connect", functools.partial(_set_up_postgresql, synchronous))
+    return engine
+
+
+def _set_up_postgresql(synchronous: str, connection: Any, _record: object) -> None:
+    """It would wait for ever for a lock that another session holds, and with it the call."""
+    limits = ("lock_timeout", "statement_timeout") if synchronous == "NORMAL" else ("lock_timeout",)
+    for limit in limits:
+        connection.execute(f"SET {limit} = {BUSY_TIMEOUT_MS[synchronous]}")
+    connection.commit()
 
 
 def _forget_connections_of_the_parent(engine: weakref.ref[Engine]) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Engine, bindparam, select
+from sqlalchemy import Engine, Row, Select, bindparam, select
 
 from cds_service.cds_hooks.feedback import Outcome
 from cds_service.cds_hooks.response import Indicator
+from cds_service.errors import StoreUnavailable
 from cds_service.fhir.versions import ResourceVersion
 from cds_service.store.connection import or_unavailable
 from cds_service.store.schema import cards_shown, feedback
@@ -42,10 +43,17 @@ class Showing(NamedTuple):
 
 
 class PatientMemory:
-    """Memory of one patient at one client. ``patient`` is a fingerprint (P-33)."""
+    """Memory of one patient at one client. ``patient`` is a fingerprint (P-33).
 
-    def __init__(self, engine: Engine, keyed: Callable[..., str], client: str, patient: str) -> None:
+    ``until``: what was shown, or heard of, at that moment or later is not remembered; None: all is.
+    """
+
+    def __init__(
+        self, engine: Engine, keyed: Callable[..., str], client: str, patient: str, until: datetime | None = None
+    ) -> None:
         self.patient = patient
+        self._until = until
+        self._in_trouble = False
         self._engine = engine
         self._keyed = keyed
         self._whose = {"of_client": client, "of_patient": patient}
@@ -82,18 +90,32 @@ class PatientMemory:
 
     @cached_property
     def _answered(self) -> list[tuple[Answer, str]]:
-        with or_unavailable(), self._engine.connect() as connection:
-            return [(answer_of(row), row.evidence) for row in connection.execute(_ANSWERS, self._whose)]
+        rows = self._read(_ANSWERS)
+        return [(answer_of(row), row.evidence) for row in rows if self._is_before(row.received_at)]
 
     @cached_property
     def _showings(self) -> dict[str, list[Showing]]:
-        with or_unavailable(), self._engine.connect() as connection:
-            rows = connection.execute(_SHOWN, self._whose).all()
+        rows = self._read(_SHOWN)
         found: dict[str, list[Showing]] = {}
         for row in rows:
+            if not self._is_before(row.shown_at):
+                break
             for mark in _marks(row.evidence):
                 found.setdefault(mark, []).append(Showing(row.shown_at, row.indicator))
         return found
+
+    def _read(self, asked: Select[Any]) -> Sequence[Row[Any]]:
+        """Raises StoreUnavailable, and then each time: a call waits for a store in trouble once."""
+        if self._in_trouble:
+            raise StoreUnavailable("The store could not be used just now.")
+        self._in_trouble = True
+        with or_unavailable(), self._engine.connect() as connection:
+            rows = connection.execute(asked, self._whose).all()
+        self._in_trouble = False
+        return rows
+
+    def _is_before(self, moment: datetime) -> bool:
+        return self._until is None or moment < self._until
 
 
 def reported_about(engine: Engine, card: str) -> tuple[Answer, ...]:

@@ -195,12 +195,9 @@ def _problems_of(client: CdsClient) -> Iterator[str]:
         if not one.places.isdisjoint(other.places):
             problems.append(f"{other.base!r} is written twice")
     try:
-        profile = profile_named(client.profile)
+        profile_named(client.profile)
     except SettingsError as error:
         problems.append(str(error))
-    else:
-        if (client.silent or client.budget) and not profile.evaluation_extension:
-            problems.append("`silent` and `budget` need the evaluation extension, which names what is hidden")
     yield from (f"client {client.id!r}: {problem}" for problem in problems)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import threading
 from collections.abc import Callable
 
 import structlog
 
+from cds_service.every_minute import every_minute
 from cds_service.store.audit import Head
-
-EVERY_SECONDS = 60.0
 
 
 class HeadLog:
@@ -23,7 +21,7 @@ class HeadLog:
     def begin(self) -> None:
         """From now on every minute, and at the end of the process. To be called once, after forking."""
         atexit.register(self.log)
-        self._again()
+        every_minute(self.log)
 
     def log(self) -> None:
         """Write the head, unless it is the one that was written last."""
@@ -31,9 +29,3 @@ class HeadLog:
         if head is not None and head != self._logged:
             self._logged = head
             structlog.get_logger("cds_service").info("audit-head", head=f"{head.number}:{head.seal}")
-
-    def _again(self) -> None:
-        self.log()
-        timer = threading.Timer(EVERY_SECONDS, self._again)
-        timer.daemon = True
-        timer.start()

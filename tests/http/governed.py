@@ -10,13 +10,15 @@ from typing import Any
 
 from flask import Flask
 
-from cds_service.app import STORE, create_app
+from cds_service.app import SERVICE, STORE, create_app
 from cds_service.fixture_patients import hook_request_for, load_fixture_patients
+from cds_service.service import CdsService
 from cds_service.settings import Settings
 from cds_service.store import Store
 from tests.ehr import PUBLIC_URL, Ehr, write_clients
 
 CALL = "/cds-services/atrophy-risk"
+FEEDBACK = f"{CALL}/feedback"
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ADA, LIAM = "ada-steroid-myopathy", "liam-ascending-weakness"  # a warning; an emergency
@@ -25,14 +27,21 @@ ADA, LIAM = "ada-steroid-myopathy", "liam-ascending-weakness"  # a warning; an e
 class Site:
     """One client of the real service, and a clock."""
 
-    def __init__(self, folder: Path, entry: str = "") -> None:
+    def __init__(self, folder: Path, entry: str = "", database_url: str | None = None) -> None:
+        """``database_url``: an SQLite file in the folder unless given."""
         self.ehr = Ehr()
         self.now = NOON
         self.asked: dict[str, Any] = {}
         clients = write_clients(folder, self.ehr, entry)
-        settings = Settings(clients_file=clients, public_url=PUBLIC_URL, database_url=f"sqlite:///{folder}/cds.db")
+        settings = Settings(
+            clients_file=clients,
+            public_url=PUBLIC_URL,
+            database_url=database_url or f"sqlite:///{folder}/cds.db",
+            key_file=folder / "cds.key",
+        )
         self.app: Flask = create_app(settings, clock=lambda: self.now)
         self.store: Store = self.app.extensions[STORE]
+        self.service: CdsService = self.app.extensions[SERVICE]
 
     def ask(self, patient: str, user: str = "Practitioner/u1") -> dict[str, Any]:
         """The body of an answer."""
@@ -42,6 +51,11 @@ class Site:
         body: dict[str, Any] = response.get_json()
         return body
 
+    def override(self, card: dict[str, Any], reason: str) -> None:
+        """A user overrides a card now."""
+        sent = {"json": overriding(card, reason, self.now), "headers": self.ehr.bearer(FEEDBACK)}
+        assert self.app.test_client().post(FEEDBACK, **sent).status_code == 200
+
     def audited(self) -> list[dict[str, Any]]:
         """What the audit keeps of each call."""
         return [json.loads(entry.said) for entry in self.store.audit_entries() if entry.what == "call"]
@@ -49,6 +63,17 @@ class Site:
     def later(self, **how: float) -> None:
         """Let time go by."""
         self.now += timedelta(**how)
+
+
+def overriding(card: Mapping[str, Any], reason: str, at: datetime) -> dict[str, Any]:
+    """The feedback of a user who overrides a card."""
+    item = {
+        "card": card["uuid"],
+        "outcome": "overridden",
+        "overrideReason": {"reason": {"code": reason, "system": "urn:atrophy-cds:override-reasons"}},
+        "outcomeTimestamp": at.isoformat(),
+    }
+    return {"feedback": [item]}
 
 
 def request_about(patient: str, user: str = "Practitioner/u1") -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,9 +19,11 @@ from werkzeug.test import TestResponse
 
 from cds_service.app import STORE, create_app
 from cds_service.fixture_patients import FixturePatient, hook_request_for, load_fixture_patients
+from cds_service.governance import switchboard
 from cds_service.settings import Settings
-from cds_service.store import Store
+from cds_service.store import EVERY, Store, Switch
 from tests.ehr import PUBLIC_URL, Ehr, write_clients
+from tests.http.governed import FEEDBACK, overriding
 from tests.http.stand_in import CALL, check, diagnostics, empty_values, strict_json
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -56,6 +59,7 @@ class Asked:
 
     def __init__(self, folder: Path, entry: str = "") -> None:
         self.ehr, self.other = Ehr(), Ehr(OTHER_ISSUER, kid="o1")
+        self.file = folder / "cds.db"
         (folder / "other.jwks.json").write_text(json.dumps(self.other.jwks))
         more = f'{entry}\n[[client]]\nid = "other"\nissuer = "{OTHER_ISSUER}"\nkeys_file = "other.jwks.json"'
         settings = Settings(
@@ -63,7 +67,8 @@ class Asked:
             public_url=PUBLIC_URL,
             database_url=f"sqlite:///{folder}/cds.db",
         )
-        app = create_app(settings, clock=lambda: NOW)
+        self.now = NOW
+        app = create_app(settings, clock=lambda: self.now)
         self.store: Store = app.extensions[STORE]
         self.client: FlaskClient = app.test_client()
 
@@ -254,6 +259,84 @@ class TestTheChartIsBrought:
         path = f"/explain/{card['uuid']}"
         headers = {**asked.ehr.bearer(path), "Content-Type": "application/json"}
         assert asked.client.post(path, data=body, headers=headers).status_code == status
+
+
+class TestWhatChangedSince:
+    """The page tells of the moment of the card, whatever users and operators did later."""
+
+    def test_what_was_called_wrong_after_the_card_is_still_its_fact(self, asked: Asked) -> None:
+        """B-51: the entry counted when the card was shown."""
+        (card,) = asked.cards()
+        call_wrong(asked, card)
+        said = asked.explain(card["uuid"], hook_request_for(ADA)).get_json()
+        assert "calledWrong" not in said
+        assert {fact["reference"] for fact in said["facts"] if fact.get("caused")}
+        assert not said["rules"][0].get("differs")
+
+    def test_what_was_called_wrong_before_the_card_is_left_out_as_then(self, asked: Asked) -> None:
+        """The card was made without it: with it another rule would take the weakness up."""
+        mia = PATIENTS["mia-steroid-and-frailty"]
+        wrong, stays = asked.cards(mia)
+        call_wrong(asked, wrong)
+        asked.now += timedelta(hours=1)
+        cards = asked.cards(mia)
+        assert cards
+        for card in cards:
+            response = asked.explain(card["uuid"], hook_request_for(mia))
+            said = response.get_json()
+            DESCRIBED.validate(said)
+            assert said["calledWrong"] > 0
+            assert [rule["id"] for rule in said["rules"] if rule.get("differs")] == []
+            assert [fact for fact in said["facts"] if fact.get("new")] == []
+            page = text_of(asked.explain(card["uuid"], hook_request_for(mia), **HTML))
+            assert "because a user had called" in page
+            assert "The chart is not what it was" not in page
+        assert asked.explain(stays["uuid"], hook_request_for(mia)).get_json().get("calledWrong") is None
+
+    def test_a_rule_that_is_off_since_still_explains_its_card(
+        self, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(switchboard, "LOOK_EVERY", 0.0)
+        (card,) = asked.cards()
+        asked.store.governance.turn(Switch(EVERY, EVERY, "off", "operator", "x", NOW))
+        assert asked.cards() == []
+        said = asked.explain(card["uuid"], hook_request_for(ADA)).get_json()
+        assert [rule["id"] for rule in said["rules"]] == ["steroid-myopathy"]
+        assert not said["rules"][0].get("differs")
+
+    def test_what_was_off_for_the_card_is_not_asked_though_it_is_on_again(
+        self, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With it the weakness would be taken, and the page would say that the chart had changed."""
+        monkeypatch.setattr(switchboard, "LOOK_EVERY", 0.0)
+        turn = asked.store.governance.turn
+        turn(Switch("steroid-myopathy", EVERY, "off", "operator", "x", NOW))
+        cards = asked.cards()
+        assert cards
+        turn(Switch("steroid-myopathy", EVERY, "on", "operator", "x", NOW))
+        for card in cards:
+            said = asked.explain(card["uuid"], hook_request_for(ADA)).get_json()
+            assert [rule["id"] for rule in said["rules"] if rule.get("differs")] == []
+
+    def test_what_was_silent_is_left_out_of_the_explanation_too(self, tmp_path: Path) -> None:
+        """B-52: the card was made as if the silent rule were off, so the page is."""
+        asked = Asked(tmp_path, '[client.silent]\nrules = ["neurogenic-pattern"]')
+        quinn = PATIENTS["quinn-emg-done"]
+        (card,) = asked.cards(quinn)
+        said = asked.explain(card["uuid"], hook_request_for(quinn)).get_json()
+        assert [rule["id"] for rule in said["rules"] if rule.get("differs")] == []
+
+    def test_a_card_of_before_traces_were_kept_is_as_unknown_as_none(self, asked: Asked) -> None:
+        (card,) = asked.cards()
+        with sqlite3.connect(asked.file) as database:
+            database.execute("UPDATE cards_shown SET trace = NULL")
+        assert asked.explain(card["uuid"]).status_code == 404
+
+
+def call_wrong(asked: Asked, card: dict[str, Any]) -> None:
+    """A user says that the data of a card is wrong."""
+    sent = {"json": overriding(card, "data-wrong", asked.now), "headers": asked.ehr.bearer(FEEDBACK)}
+    assert asked.client.post(FEEDBACK, **sent).status_code == 200
 
 
 class TestThePage:

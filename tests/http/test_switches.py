@@ -111,3 +111,13 @@ def test_an_emergency_that_suddenly_fires_for_everybody_is_still_shown(site: Sit
     answer = site.ask(LIAM)
     assert rules_of(answer)["rapidly-progressive-weakness"][0] == "fired"
     assert answer["cards"][0]["indicator"] == "critical"
+
+
+def test_what_a_rule_that_is_off_would_have_said_is_not_taken_for_so(tmp_path: Path) -> None:
+    """Nobody asked it: another rule that builds on its pattern must not speak as if the pattern were there."""
+    (tmp_path / "off").mkdir()
+    live, off = Site(tmp_path), Site(tmp_path / "off", 'rules_off = ["malnutrition"]')
+    before, after = (rules_of(site.ask("tomas-transplant-protocol")) for site in (live, off))
+    assert before["malnutrition"][0] == "not-met"
+    assert after["malnutrition"] == ("suppressed", "switched-off")
+    assert {**before, "malnutrition": None} == {**after, "malnutrition": None}

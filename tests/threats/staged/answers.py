@@ -28,7 +28,7 @@ ATTACKS = Attacks()
 
 
 @ATTACKS.against(
-    "T10", replaced(walk, "_countable", lambda advice: {"patient": advice.evaluation.facts.record.patient_id})
+    "T10", replaced(walk.Advice, "countable", lambda advice: {"patient": advice.evaluation.facts.record.patient_id})
 )
 def the_id_of_a_patient_is_logged(on: Attacked) -> bool:
     chart = prefetch()

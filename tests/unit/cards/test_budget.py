@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from cds_service.cards.compose import CardContext, Composed, compose
@@ -63,6 +65,17 @@ def test_r01_to_r05_are_never_hidden_and_never_counted(deck: CardDeck, indicator
 def test_a_critical_card_of_another_rule_neither(deck: CardDeck) -> None:
     answer = composed(deck, 0, fired("R10", indicator="critical"))
     assert (leads(answer), answer.counted) == (["r10"], 0)
+
+
+def test_nor_one_that_is_a_warning_because_it_was_assessed_today(deck: CardDeck) -> None:
+    """B-25: another rule than R01-R05 that stood with one of them on its card."""
+    critical = Fires(name="anything", indicator="critical", when="anything")
+    found = evaluation(fired("R10", indicator="critical", of_rule=rule("R10", fires=(critical,))))
+    memory = FakeMemory()
+    memory.answered(found, "r10", reason="assessed-today-not-emergency", at=found.facts.as_of - timedelta(hours=1))
+    answer = compose(found, deck, memory, CardContext("p1", room=0))
+    assert [(shown.lead, shown.indicator) for shown in answer.shown] == [("r10", "warning")]
+    assert (answer.counted, answer.notes) == (0, {})
 
 
 def test_beside_an_emergency_the_others_are_counted_alone(deck: CardDeck) -> None:

@@ -190,7 +190,27 @@ def test_other_rules_in_use_are_told() -> None:
     assert (said.rule_pack, said.rule_pack_now) == ("f" * 64, KNOWLEDGE.pack_hash)
     (rule,) = said.rules
     assert (rule.version, rule.version_now, rule.changes) == ("0.9.0", "1.0.0", ())
+    assert {one.result for one in (*rule.ways, *rule.silences)} == {None}
+    assert [way.name for way in rule.ways if way.spoke] == [older.branch]
+    assert said.summary is None, "the words of today are not what the card said"
     assert [(c.name, c.result, c.asks) for c in rule.criteria if c.asks is None] == [("old question", "false", None)]
+
+
+@pytest.mark.parametrize("name", WITH_CARDS)
+def test_the_rules_of_the_card_make_of_its_verdicts_what_it_said(name: str) -> None:
+    for _, shown in cards(name):
+        assert [rule.id for rule in explained(shown, None).rules if rule.other_words] == []
+
+
+def test_shared_questions_that_were_written_otherwise_are_not_supposed() -> None:
+    """T25: the rule's own version is the same; what it shares with others gives another answer to the old verdicts."""
+    ((_, shown),) = cards("ada-steroid-myopathy")
+    (rule,) = kept(shown).rules
+    held = {name: marks for name, marks in rule.held.items() if name != "weakness"}
+    then = msgspec.structs.replace(rule, held=held, not_held=(*rule.not_held, "weakness"))
+    (said,) = EXPLAINER.explain(shown.uuid, "", CardTrace("f" * 64, "3", (then,)), None).rules
+    assert (said.version_now, said.other_words, said.changes) == (None, True, ())
+    assert {one.result for one in (*said.ways, *said.silences)} == {None}
 
 
 def test_a_rule_that_is_no_more_is_named() -> None:
