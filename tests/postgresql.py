@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -53,7 +54,7 @@ def postgresql() -> Iterator[str]:
                 _wait_for(port)
                 yield f"postgresql+psycopg://cds@127.0.0.1:{port}/{{name}}"
             finally:
-                running.terminate()  # waits for nobody: all have gone
+                running.send_signal(signal.SIGINT)  # it waits for nobody who is still connected
                 running.wait(LONGEST_START)
 
 

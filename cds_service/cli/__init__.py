@@ -17,6 +17,7 @@ from cds_service.cli import doctor as examining
 from cds_service.cli import evaluate as evaluating
 from cds_service.cli import feedback as reporting
 from cds_service.cli import load_fixtures as loading
+from cds_service.cli import metrics as measuring
 from cds_service.cli import rates as rating
 from cds_service.cli import serve as serving
 from cds_service.cli import switch as switching
@@ -168,6 +169,12 @@ def new_key(name: Path) -> None:
 def new_token(key: Path, issuer: str, url: str) -> None:
     """Print a token for one request to URL, for trying the service."""
     sys.exit(trusting.new_token(key, issuer, url))
+
+
+@commands.command()
+def metrics() -> None:
+    """Print what the rules did, as Prometheus reads it."""
+    sys.exit(measuring.metrics())
 
 
 @commands.group()
