@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from cds_service.derive import habits, worsening
 from cds_service.derive.medications import day_of, taken
-from cds_service.partial_date import PartialDate
 from cds_service.record import GENDER, ConditionEntry, ObservationEntry
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import FALSE
