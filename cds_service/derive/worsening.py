@@ -14,6 +14,7 @@ from cds_service.partial_date import PartialDate
 from cds_service.record import ConditionEntry, ObservationEntry
 
 DIGITS = 9
+Series = list[tuple[PartialDate, float, ObservationEntry]]
 
 
 class Worsening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,25 +81,44 @@ def _says_more(entry: ConditionEntry, known: Container[str | Site], wanted: froz
 
 
 def strength_worse(
-    index: RecordIndex, measures: Iterable[str], knowledge: Worsening, units: UnitKnowledge
+    index: RecordIndex,
+    measures: Iterable[str],
+    knowledge: Worsening,
+    units: UnitKnowledge,
+    since: date | None = None,
 ) -> tuple[ObservationEntry, ...]:
-    """An earlier and the latest value of one measure, code and side, so many days apart, that fell; else nothing."""
+    """An earlier and the latest value of one measure, code and side, so many days apart, that fell; else nothing.
+
+    ``since``: only a latest value of that day or later that is also so much below the last value before that day.
+    """
     for name in measures:
         fall = knowledge.falls[name]
         for series in value_series(index, (name,), fall.unit, units, within_days=knowledge.within_days):
             latest_when, latest, latest_entry = series[-1]
-            for when, value, entry in series[:-1]:
+            for when, value, entry in _of_the_time(series, fall, since):
                 apart = (latest_when.first_day - when.last_day).days >= knowledge.apart_days
                 if apart and fall.holds(value, latest):
                     return entry, latest_entry
     return ()
 
 
+def _of_the_time(series: Series, fall: Fall, since: date | None) -> Series:
+    """The earlier values that the latest of ``series`` may be compared with: what fell before ``since`` is no fall."""
+    latest_when, latest, _ = series[-1]
+    if since is None:
+        return series[:-1]
+    if latest_when.last_day < since:
+        return []
+    before = [one for one in series[:-1] if one[0].last_day < since]
+    fell_since = bool(before) and fall.holds(before[-1][1], latest)
+    return series[:-1] if fell_since else series[len(before) : -1]
+
+
 def value_series(
     index: RecordIndex, sets: Iterable[str], unit: str, units: UnitKnowledge, *, within_days: float
-) -> list[list[tuple[PartialDate, float, ObservationEntry]]]:
+) -> list[Series]:
     """Values of one code and site together, oldest first."""
-    series: dict[tuple[Coding | None, Site], list[tuple[PartialDate, float, ObservationEntry]]] = {}
+    series: dict[tuple[Coding | None, Site], Series] = {}
     for entry in index.observations.of(sets):
         when = entry.effective
         if entry.value is None or when is None or not when.within_days(within_days, index.as_of):

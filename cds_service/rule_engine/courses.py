@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import NamedTuple
 
 from cds_service.derive import habits, worsening
 from cds_service.derive.medications import day_of, taken
-from cds_service.partial_date import PartialDate
 from cds_service.record import GENDER, ConditionEntry, ObservationEntry
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.expression import FALSE
@@ -99,12 +99,17 @@ def _inner(entry: object) -> object:
 
 
 def strength_worse(criterion: Criterion) -> Ask:
-    """Measured strength that fell between two dates so far apart (B-10)."""
-    measures = criterion.strength_worse
+    """Measured strength that fell between two dates so far apart (B-10); with ``since_steroid_start`` under it."""
+    measures, under_steroid = criterion.strength_worse, criterion.since_steroid_start
+
+    def fallen(inquiry: Inquiry, since: date | None) -> tuple[ObservationEntry, ...]:
+        facts = inquiry.facts
+        return worsening.strength_worse(inquiry.index, measures, facts.knowledge.worsening, facts.units, since)
 
     def ask(inquiry: Inquiry) -> Verdict:
-        facts = inquiry.facts
-        pair = worsening.strength_worse(inquiry.index, measures, facts.knowledge.worsening, facts.units)
+        pair = fallen(inquiry, inquiry.facts.exposure.started if under_steroid else None)
+        if not pair and under_steroid and not inquiry.medications_seen() and fallen(inquiry, None):
+            return Verdict(None, missing=(MEDICATIONS,))  # T23: what is not read may have begun before the fall
         return inquiry.verdict(pair, ("observations",))
 
     return ask
@@ -138,7 +143,7 @@ def trend(criterion: Criterion) -> Ask:
     return ask
 
 
-def _series(criterion: Criterion, inquiry: Inquiry) -> list[list[tuple[PartialDate, float, ObservationEntry]]]:
+def _series(criterion: Criterion, inquiry: Inquiry) -> list[worsening.Series]:
     """Values by code and side; for weights the plausible ones only."""
     facts = inquiry.facts
     if facts.weight.weights and set(criterion.trend) <= facts.weight.weights[-1].entry.sets:
@@ -146,9 +151,7 @@ def _series(criterion: Criterion, inquiry: Inquiry) -> list[list[tuple[PartialDa
     return worsening.value_series(inquiry.index, criterion.trend, criterion.unit or "", facts.units, within_days=400)
 
 
-def _pair(
-    series: list[tuple[PartialDate, float, ObservationEntry]], criterion: Criterion, inquiry: Inquiry
-) -> _Pair | None:
+def _pair(series: worsening.Series, criterion: Criterion, inquiry: Inquiry) -> _Pair | None:
     """The first value that is old enough, and the latest; one that is old itself must come as long after the first."""
     older = criterion.first_older_than_days or 0
     began = None if criterion.since is None else newest_onset(inquiry.ask(criterion.since).entries)

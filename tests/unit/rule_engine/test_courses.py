@@ -161,6 +161,30 @@ def test_the_other_hand_is_another_series() -> None:
     assert ask(facts, strength_worse=("grip-strength",)).value is False
 
 
+@pytest.mark.parametrize(
+    ("values", "holds"),
+    [
+        ({100: 5, 10: 4}, True), ({100: 5, 60: 4}, True), ({100: 5, 61: 4}, False),
+        ({200: 5, 100: 4, 10: 4}, False), ({200: 5, 61: 4, 40: 3}, True),
+        ({200: 4, 100: 3, 50: 4, 10: 3}, True), ({50: 4, 10: 3}, True), ({50: 4, 10: 4}, False),
+    ],
+)  # fmt: skip
+def test_strength_that_fell_under_a_steroid_of_60_days(values: dict[float, float], holds: bool) -> None:
+    facts = facts_of(*(result("mrc-grade", value, "{score}", ago) for ago, value in values.items()))
+    facts = msgspec.structs.replace(facts, exposure=msgspec.structs.replace(facts.exposure, started=on(60).first_day))
+    assert ask(facts, strength_worse=("mrc-grade",), since_steroid_start=True).value is holds
+
+
+def test_a_steroid_that_was_not_read_may_have_begun_before_the_fall() -> None:
+    """T23."""
+    fallen = (result("mrc-grade", 5, "{score}", 200), result("mrc-grade", 4, "{score}", 100))
+    unread = facts_of(*fallen, states={"medicationRequests": SourceState.FAILED})
+    unread = msgspec.structs.replace(
+        unread, exposure=msgspec.structs.replace(unread.exposure, started=on(60).first_day)
+    )
+    assert ask(unread, strength_worse=("mrc-grade",), since_steroid_start=True).value is None
+
+
 def physio(ago: float) -> ActivityEntry:
     sets = frozenset({"referral-physiotherapy"})
     return ActivityEntry("ServiceRequest/p", "ServiceRequest", sets, None, "Physio", status="active", date=on(ago))
