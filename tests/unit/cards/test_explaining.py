@@ -206,8 +206,8 @@ def test_shared_questions_that_were_written_otherwise_are_not_supposed() -> None
     """T25: the rule's own version is the same; what it shares with others gives another answer to the old verdicts."""
     ((_, shown),) = cards("ada-steroid-myopathy")
     (rule,) = kept(shown).rules
-    held = {name: marks for name, marks in rule.held.items() if name != "weakness"}
-    then = msgspec.structs.replace(rule, held=held, not_held=(*rule.not_held, "weakness"))
+    held = {name: marks for name, marks in rule.held.items() if name != "new_weakness"}
+    then = msgspec.structs.replace(rule, held=held, not_held=(*rule.not_held, "new_weakness"))
     (said,) = EXPLAINER.explain(shown.uuid, "", CardTrace("f" * 64, "3", (then,)), None).rules
     assert (said.version_now, said.other_words, said.changes) == (None, True, ())
     assert {one.result for one in (*said.ways, *said.silences)} == {None}
