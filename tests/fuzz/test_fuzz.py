@@ -37,8 +37,13 @@ NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 RULES = Settings().rules_dir
 KNOWLEDGE = load_knowledge(RULES, NOW.date())
 CASES = [case for _, case in load_cases(RULES) if not case.deceased]
-# One patient for each rule that fires, unaltered, so that every rule is reached whatever is drawn.
-FIRING = {rule: case for case in CASES for rule, said in case.expect.items() if said in ("info", "warning", "critical")}
+# The first patient of each rule that fires, unaltered, so that every rule is reached whatever is drawn.
+FIRING = {
+    rule: case
+    for case in reversed(CASES)
+    for rule, said in case.expect.items()
+    if said in ("info", "warning", "critical")
+}
 EVALUATION = "org.atrophy-cds.evaluation"
 
 
