@@ -226,7 +226,7 @@ def test_an_onset_written_as_an_age_makes_cards_all_the_same(case: Case) -> None
     evaluation = evaluation_of(resources)
     composed = compose(evaluation, DECK, NO_MEMORY, CardContext(PATIENT_ID))
     on_cards = {rule for card in composed.shown for rule, _ in card.rules}
-    assert {a.rule.id for a in evaluation.fired} == on_cards | composed.notes.keys()  # B-11: or a note says why not
+    assert {a.rule.id for a in evaluation.fired} <= on_cards | composed.notes.keys()  # B-11: or a note says why not
 
 
 @pytest.mark.parametrize("source", ["conditions", "observations", "medicationStatements", "encounters"])
