@@ -58,27 +58,33 @@ def with_many(request: dict[str, Any], source: str, number: int) -> bytes:
     return json.dumps({**request, "prefetch": {**request["prefetch"], source: bundle}}).encode()
 
 
-@pytest.mark.parametrize("case", MANY)
-def test_four_times_as_many_entries_take_far_less_than_sixteen_times_as_long(client: FlaskClient, case: str) -> None:
-    request = request_of(CASES[case], KNOWLEDGE, NOW)
-
-    def seconds(number: int) -> float:
-        body = with_many(request, MANY[case], number)
+def seconds(client: FlaskClient, body: bytes) -> float:
+    """Of this process's time for one call, the better of two."""
+    spent = []
+    for _ in range(2):
         started = time.process_time()
         answer = client.post(CALL, data=body, content_type="application/json", base_url="http://localhost")
         assert answer.status_code == 200
-        return time.process_time() - started
+        spent.append(time.process_time() - started)
+    return min(spent)
 
-    seconds(10)
-    assert seconds(LOTS) < 8 * seconds(FEW) + 0.05
+
+@pytest.mark.parametrize("case", MANY)
+def test_four_times_as_many_entries_take_far_less_than_sixteen_times_as_long(client: FlaskClient, case: str) -> None:
+    request = request_of(CASES[case], KNOWLEDGE, NOW)
+    few, lots = (seconds(client, with_many(request, MANY[case], number)) for number in (FEW, LOTS))
+    assert lots < 8 * few + 0.05
 
 
 def test_a_code_list_without_end_takes_time_in_proportion(client: FlaskClient) -> None:
     """Each of them is looked up among the prefixes of ICD-10-CM."""
     request = request_of(CASES["R20-P1"], KNOWLEDGE, NOW)
     system = "http://hl7.org/fhir/sid/icd-10-cm"
-    codings = [{"system": system, "code": f"Z99.{number}"} for number in range(40_000)]
-    request["prefetch"]["conditions"]["entry"][0]["resource"]["code"] = {"coding": codings}
-    started = time.process_time()
-    assert client.post(CALL, json=request, base_url="http://localhost").status_code == 200
-    assert time.process_time() - started < 1.0
+
+    def with_codes(number: int) -> bytes:
+        codings = [{"system": system, "code": f"Z99.{place}"} for place in range(number)]
+        request["prefetch"]["conditions"]["entry"][0]["resource"]["code"] = {"coding": codings}
+        return json.dumps(request).encode()
+
+    few, lots = seconds(client, with_codes(10_000)), seconds(client, with_codes(40_000))
+    assert lots < 8 * few + 0.05
