@@ -8,8 +8,8 @@ import msgspec
 
 from cds_service.rule_engine.compiler import Compiler
 from cds_service.rule_engine.criteria import Ask
-from cds_service.rule_engine.criterion import Criterion, Written
-from cds_service.rule_engine.expression import Expression, read_expression
+from cds_service.rule_engine.criterion import Criterion, Written, names_asked
+from cds_service.rule_engine.expression import Expression, names_in, read_expression
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import Contradiction, Facts
 
@@ -65,4 +65,13 @@ def compile_contradictions(
             raise ValueError(f"no rule is called {unknown[0]!r}")
     criteria = compiler.compile_all(knowledge.criteria, knowledge.criteria)
     each = tuple((written, read_expression(written.when, criteria)) for written in knowledge.contradiction)
+    _refuse_unused(knowledge)
     return Contradictions(criteria, each)
+
+
+def _refuse_unused(knowledge: ContradictionKnowledge) -> None:
+    joined = [one.when for one in (*knowledge.contradiction, *knowledge.criteria.values()) if one.when is not None]
+    used = {name for text in joined for name in names_in(text)}
+    used |= {name for criterion in knowledge.criteria.values() for name in names_asked(criterion)}
+    if unused := sorted(knowledge.criteria.keys() - used):
+        raise ValueError(f"criterion {unused[0]!r} is never used")

@@ -71,6 +71,7 @@ def test_the_rules_as_they_are_load() -> None:
             'when = "immobile and walk"',
             "no criterion is called 'walk'",
         ),
+        ("contradictions.toml", 'when = "immobile and walks"', 'when = "immobile"', "criterion 'walks' is never used"),
         ("steroids.toml", "{bursts} shorter", "{burst} shorter", "names of the level's own numbers"),
         ("steroids.toml", "reference_mg = 5", 'reference_mg = "five"', "Expected"),
     ],
