@@ -70,8 +70,9 @@ def compile_contradictions(
 
 
 def _refuse_unused(knowledge: ContradictionKnowledge) -> None:
-    joined = [one.when for one in (*knowledge.contradiction, *knowledge.criteria.values()) if one.when is not None]
+    criteria = knowledge.criteria.values()
+    joined = [*(one.when for one in knowledge.contradiction), *(one.when for one in criteria if one.when is not None)]
     used = {name for text in joined for name in names_in(text)}
-    used |= {name for criterion in knowledge.criteria.values() for name in names_asked(criterion)}
+    used |= {name for criterion in criteria for name in names_asked(criterion)}
     if unused := sorted(knowledge.criteria.keys() - used):
         raise ValueError(f"criterion {unused[0]!r} is never used")
