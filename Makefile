@@ -22,8 +22,16 @@ serve: $(READY) ## run the service, open to every caller, on this machine
 hapi: $(READY) ## start a real HAPI FHIR with the synthetic patients (JDK 17 or newer, Maven)
 	PORT=$(PORT) $(BIN)/python docker/hapi/run.py
 
+# Tests of whole processes and of waiting run one after the other, with the machine to themselves; all others on every
+# core, a file at a time. pytest ends with 5 when nothing was chosen: an error only where both halves are empty.
+WHOLE_PROCESSES := $(addprefix tests/,browser exposed faults fuzz hapi threats)
 test: $(READY) ## run the tests; names what was skipped and why
-	$(BIN)/python -m pytest -ra $(PYTEST_ARGS)
+	@outcome=5; \
+	run() { $(BIN)/python -m pytest -ra "$$@" $(PYTEST_ARGS); \
+	  case $$? in 0) [ $$outcome = 1 ] || outcome=0;; 5) ;; *) outcome=1;; esac; }; \
+	run --numprocesses auto --dist loadfile $(addprefix --ignore=,$(WHOLE_PROCESSES)); \
+	run --cov-append $(WHOLE_PROCESSES); \
+	exit $$outcome
 
 check: $(READY) ## lint, format, types, imports, rules, generated documents
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -163,7 +163,7 @@ def moment(text: str, as_of: datetime) -> str:
 
 def load_cases(folder: Path) -> tuple[tuple[str, Case], ...]:
     """Rule id and case, of every ``cases.toml``. Raises RuleFileError with the place of what is wrong."""
-    found: list[tuple[str, Case]] = []
+    found: dict[str, tuple[str, Case]] = {}
     known = _named_in(folder)
     for path in sorted(folder.glob("*/cases.toml")):
         written = read_toml(path).get("case")
@@ -171,11 +171,11 @@ def load_cases(folder: Path) -> tuple[tuple[str, Case], ...]:
             raise RuleFileError(path, 1, "no [[case]]")
         for one in written:
             case = convert(path, one, Case, str(one.get("id", "[[case]]")))
-            if any(case.id == other.id for _, other in found):
+            if case.id in found:
                 raise RuleFileError(path, line_of(path, case.id), f"case {case.id!r} stands twice")
             _refuse_unknown_names(path, case, known)
-            found.append((path.parent.name, case))
-    return tuple(found)
+            found[case.id] = (path.parent.name, case)
+    return tuple(found.values())
 
 
 def _named_in(folder: Path) -> _Named:

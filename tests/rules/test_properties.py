@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ from cds_service.cards.compose import CardContext, compose
 from cds_service.cards.knowledge import load_deck
 from cds_service.cards.memory import NO_MEMORY
 from cds_service.case_resources import PATIENT_ID, case_resources
-from cds_service.cases import Case, CaseCondition, CaseMedication, CaseVisit, load_cases
+from cds_service.cases import Case, CaseCondition, CaseMedication, CaseVisit
 from cds_service.fhir.reader import payloads_from_resources, read_record
 from cds_service.record import SourceState
 from cds_service.rule_engine.evaluate import evaluate
@@ -24,13 +23,11 @@ from cds_service.rule_engine.expression import names_in
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import Evaluation, Rule, Status
+from tests.worked_patients import CASES, RULES, by_rule
 
-RULES = Path(__file__).parents[2] / "rules"
-CASES = [case for _, case in load_cases(RULES)]
 AS_OF = datetime(2026, 11, 2, 12, tzinfo=UTC)
 KNOWLEDGE: Knowledge = load_knowledge(RULES, AS_OF.date())
 DECK = load_deck(RULES)
-LIVING = [case for case in CASES if not case.deceased]
 
 
 def takers(rule: Rule) -> set[str]:
@@ -46,9 +43,12 @@ def takers(rule: Rule) -> set[str]:
 
 
 TAKERS = {compiled.rule.id: takers(compiled.rule) for compiled in KNOWLEDGE.rules.by_number}
-by_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 Resource = dict[str, Any]
 _UNTOUCHED: dict[str, dict[str, tuple[str, str | None]]] = {}
+
+
+def living(cases: list[Case]) -> list[Case]:
+    return [case for case in cases if not case.deceased]
 
 
 def resources_of(case: Case) -> list[Resource]:
@@ -104,50 +104,53 @@ def status(system: str, code: str) -> Resource:
     return {"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}]}
 
 
-@by_case
+@by_rule
 @pytest.mark.parametrize("word", ["refuted", "entered-in-error"])
-def test_a_refuted_or_mistaken_copy_changes_nothing(case: Case, word: str) -> None:
+def test_a_refuted_or_mistaken_copy_changes_nothing(cases: list[Case], word: str) -> None:
     """G2: what was refuted or entered in error is as if it were not there."""
-    resources = resources_of(case)
-    change = {"verificationStatus": status("condition-ver-status", word)}
-    assert untouched(case) == answers(resources + copies(resources, change))
+    for case in cases:
+        resources = resources_of(case)
+        change = {"verificationStatus": status("condition-ver-status", word)}
+        assert untouched(case) == answers(resources + copies(resources, change)), case.id
 
 
-@by_case
-def test_a_resolved_copy_changes_nothing(case: Case) -> None:
+@by_rule
+def test_a_resolved_copy_changes_nothing(cases: list[Case]) -> None:
     """G1: a resolved disorder triggers nothing. A hospice entry that ended within 90 days still counts (B-66)."""
-    resources = resources_of(case)
-    change = {"clinicalStatus": status("condition-clinical", "resolved"), "abatementDateTime": AS_OF.isoformat()}
-    assert untouched(case) == answers(resources + copies(resources, change))
+    for case in cases:
+        resources = resources_of(case)
+        change = {"clinicalStatus": status("condition-clinical", "resolved"), "abatementDateTime": AS_OF.isoformat()}
+        assert untouched(case) == answers(resources + copies(resources, change)), case.id
 
 
-@by_case
-def test_a_family_history_copy_changes_nothing(case: Case) -> None:
+@by_rule
+def test_a_family_history_copy_changes_nothing(cases: list[Case]) -> None:
     """G4: a relative's disease is not the patient's."""
-    resources = resources_of(case)
-    relatives: list[Resource] = [
-        {
-            "resourceType": "FamilyMemberHistory",
-            "id": f"relative-of-{r['id']}",
-            "status": "completed",
-            "patient": {"reference": f"Patient/{PATIENT_ID}"},
-            "relationship": {"text": "mother"},
-            "condition": [{"code": r["code"]}],
-        }
-        for r in resources
-        if r["resourceType"] == "Condition"
-    ]
-    before, after = untouched(case), answers(resources + relatives)
-    excepted = {"suspected-myositis-myopathy"}  # B-55: a relative's muscle disease is context of R09
-    if before["suspected-myositis-myopathy"] != after["suspected-myositis-myopathy"]:
-        excepted |= {"unexplained-weakness-wasting", "neurogenic-pattern"}  # whose findings R09 then takes
-    assert {r: a for r, a in before.items() if r not in excepted} == {
-        r: a for r, a in after.items() if r not in excepted
-    }
+    for case in cases:
+        resources = resources_of(case)
+        relatives: list[Resource] = [
+            {
+                "resourceType": "FamilyMemberHistory",
+                "id": f"relative-of-{r['id']}",
+                "status": "completed",
+                "patient": {"reference": f"Patient/{PATIENT_ID}"},
+                "relationship": {"text": "mother"},
+                "condition": [{"code": r["code"]}],
+            }
+            for r in resources
+            if r["resourceType"] == "Condition"
+        ]
+        before, after = untouched(case), answers(resources + relatives)
+        excepted = {"suspected-myositis-myopathy"}  # B-55: a relative's muscle disease is context of R09
+        if before["suspected-myositis-myopathy"] != after["suspected-myositis-myopathy"]:
+            excepted |= {"unexplained-weakness-wasting", "neurogenic-pattern"}  # whose findings R09 then takes
+        assert {r: a for r, a in before.items() if r not in excepted} == {
+            r: a for r, a in after.items() if r not in excepted
+        }, case.id
 
 
-@by_case
-def test_another_patients_resources_add_nothing(case: Case) -> None:
+@by_rule
+def test_another_patients_resources_add_nothing(cases: list[Case]) -> None:
     """T9: entries of another patient are dropped. Their source is then incomplete, so a rule may become unknown."""
     everyone: list[Resource] = [
         {
@@ -160,12 +163,14 @@ def test_another_patients_resources_add_nothing(case: Case) -> None:
         }
         for i, code in enumerate(("26544005", "37280007", "88092000", "91019004"))
     ]
-    before, after = answers(resources_of(case)), answers(resources_of(case) + everyone)
-    excepted = {a.rule.id for a in evaluation_of(resources_of(case)).assessments if a.reason.startswith("excepted")}
-    for rule, answer in after.items():
-        # a reason or an exception to stay silent that cannot be checked does not silence
-        if before[rule][0] != "suppressed" and rule not in excepted:
-            assert answer == before[rule] or answer == ("unknown", None) or is_louder(answer, before[rule])
+    for case in cases:
+        alone, after = evaluation_of(resources_of(case)), answers(resources_of(case) + everyone)
+        excepted = {a.rule.id for a in alone.assessments if a.reason.startswith("excepted")}
+        for rule, answer in after.items():
+            before = untouched(case)[rule]
+            # a reason or an exception to stay silent that cannot be checked does not silence
+            if before[0] != "suppressed" and rule not in excepted:
+                assert answer in (before, ("unknown", None)) or is_louder(answer, before), (case.id, rule)
 
 
 @given(data=st.data())
@@ -181,23 +186,24 @@ SOURCES = ("conditions", "medicationStatements", "medicationRequests", "observat
 DETAILS = ("gender", "birthDate")
 
 
-@pytest.mark.parametrize("case", LIVING, ids=[case.id for case in LIVING])
-def test_what_is_missing_never_turns_into_not_met(case: Case) -> None:
+@by_rule
+def test_what_is_missing_never_turns_into_not_met(cases: list[Case]) -> None:
     """T23, A-12, B-55: what could not be read never becomes "no": fired or unknown stays fired or unknown.
 
     Unless a rule that was silenced before speaks instead, as loudly: A-19, B-86 and B-91 let one card stand for both.
     """
-    patient, *others = resources = resources_of(case)
-    before = untouched(case)
-    without = {source: answers(resources, **{source: SourceState.FAILED}) for source in SOURCES}
-    for detail in DETAILS:
-        without[detail] = answers([{k: v for k, v in patient.items() if k != detail}, *others])
-    for missing, after in without.items():
-        for rule, (was, indicator) in before.items():
-            if was in ("fired", "unknown"):
-                speak = [after[other] for other in TAKERS[rule] if before[other][0] != "fired" == after[other][0]]
-                taken = any(not is_louder((was, indicator), (was, instead)) for _, instead in speak)
-                assert after[rule][0] in ("fired", "unknown", "suppressed") or taken, (missing, rule)
+    for case in living(cases):
+        patient, *others = resources = resources_of(case)
+        before = untouched(case)
+        without = {source: answers(resources, **{source: SourceState.FAILED}) for source in SOURCES}
+        for detail in DETAILS:
+            without[detail] = answers([{k: v for k, v in patient.items() if k != detail}, *others])
+        for missing, after in without.items():
+            for rule, (was, indicator) in before.items():
+                if was in ("fired", "unknown"):
+                    speak = [after[other] for other in TAKERS[rule] if before[other][0] != "fired" == after[other][0]]
+                    taken = any(not is_louder((was, indicator), (was, instead)) for _, instead in speak)
+                    assert after[rule][0] in ("fired", "unknown", "suppressed") or taken, (case.id, missing, rule)
 
 
 def test_a_warning_gives_way_to_the_stroke_prompt_that_an_unread_source_lets_speak() -> None:
@@ -215,18 +221,24 @@ def test_a_warning_gives_way_to_the_stroke_prompt_that_an_unread_source_lets_spe
     assert (after[stroke], after[swallowing]) == (("fired", "warning"), ("not-met", None))
 
 
-@by_case
-def test_an_onset_written_as_an_age_makes_cards_all_the_same(case: Case) -> None:
+@by_rule
+def test_an_onset_written_as_an_age_makes_cards_all_the_same(cases: list[Case]) -> None:
     """B-60: onsetAge is an onset like any other, with the precision of its unit; the card shows it as written."""
-    resources = resources_of(case)
-    for resource in resources:
-        if resource["resourceType"] == "Condition":
-            resource.pop("onsetDateTime", None)
-            resource["onsetAge"] = {"value": 15, "unit": "years", "system": "http://unitsofmeasure.org", "code": "a"}
-    evaluation = evaluation_of(resources)
-    composed = compose(evaluation, DECK, NO_MEMORY, CardContext(PATIENT_ID))
-    on_cards = {rule for card in composed.shown for rule, _ in card.rules}
-    assert {a.rule.id for a in evaluation.fired} <= on_cards | composed.notes.keys()  # B-11: or a note says why not
+    for case in cases:
+        resources = resources_of(case)
+        for resource in resources:
+            if resource["resourceType"] == "Condition":
+                resource.pop("onsetDateTime", None)
+                resource["onsetAge"] = {
+                    "value": 15,
+                    "unit": "years",
+                    "system": "http://unitsofmeasure.org",
+                    "code": "a",
+                }
+        evaluation = evaluation_of(resources)
+        composed = compose(evaluation, DECK, NO_MEMORY, CardContext(PATIENT_ID))
+        on_cards = {rule for card in composed.shown for rule, _ in card.rules}
+        assert {a.rule.id for a in evaluation.fired} <= on_cards | composed.notes.keys(), case.id  # B-11: or a note
 
 
 @pytest.mark.parametrize("source", ["conditions", "observations", "medicationStatements", "encounters"])
@@ -263,18 +275,19 @@ def test_a_steroid_that_may_have_begun_earlier_is_unknown(medications: tuple[Cas
     assert answers(resources, medicationStatements=SourceState.FAILED)[rule][0] == "unknown"
 
 
-@by_case
-def test_an_incomplete_source_never_hides_what_was_found(case: Case) -> None:
+@by_rule
+def test_an_incomplete_source_never_hides_what_was_found(cases: list[Case]) -> None:
     """P-05, T23: what a warning or critical card rests on was read, so it is shown whatever else may be missing."""
-    resources = resources_of(case)
-    everything = dict.fromkeys(
-        ("conditions", "medicationStatements", "medicationRequests", "observations", "encounters", "orders"),
-        SourceState.INCOMPLETE,
-    )
-    before, after = untouched(case), answers(resources, **everything)
-    for rule, (was, indicator) in before.items():
-        if was == "fired" and indicator != "info":
-            assert after[rule] == (was, indicator) or is_louder(after[rule], (was, indicator)), rule
+    for case in cases:
+        resources = resources_of(case)
+        everything = dict.fromkeys(
+            ("conditions", "medicationStatements", "medicationRequests", "observations", "encounters", "orders"),
+            SourceState.INCOMPLETE,
+        )
+        before, after = untouched(case), answers(resources, **everything)
+        for rule, (was, indicator) in before.items():
+            if was == "fired" and indicator != "info":
+                assert after[rule] == (was, indicator) or is_louder(after[rule], (was, indicator)), (case.id, rule)
 
 
 @given(data=st.data())
@@ -287,16 +300,17 @@ def test_a_silent_negative_is_impossible_without_conditions(data: st.DataObject)
     assert after["rapidly-progressive-weakness"][0] in ("unknown", "fired", "suppressed")
 
 
-@pytest.mark.parametrize("case", [c for c in LIVING if c.medications], ids=[c.id for c in LIVING if c.medications])
-def test_what_only_words_name_never_raises_a_card_above_info(case: Case) -> None:
+@by_rule
+def test_what_only_words_name_never_raises_a_card_above_info(cases: list[Case]) -> None:
     """A-07: the same drugs without codes make no warning that would not be there without the drugs."""
-    worded = tuple(msgspec.structs.replace(drug, text_only=True) for drug in case.medications)
-    with_words = answers(resources_of(msgspec.structs.replace(case, medications=worded)))
-    without = answers(resources_of(msgspec.structs.replace(case, medications=())))
-    order = [None, "info", "warning", "critical"]
-    for rule_id, (status, indicator) in with_words.items():
-        if status == "fired" and order.index(indicator) > order.index("info"):
-            assert without[rule_id] == ("fired", indicator)
+    for case in (case for case in living(cases) if case.medications):
+        worded = tuple(msgspec.structs.replace(drug, text_only=True) for drug in case.medications)
+        with_words = answers(resources_of(msgspec.structs.replace(case, medications=worded)))
+        without = answers(resources_of(msgspec.structs.replace(case, medications=())))
+        order = [None, "info", "warning", "critical"]
+        for rule_id, (status, indicator) in with_words.items():
+            if status == "fired" and order.index(indicator) > order.index("info"):
+                assert without[rule_id] == ("fired", indicator), case.id
 
 
 def in_words(resource: Resource) -> Resource:
@@ -315,11 +329,13 @@ def in_words(resource: Resource) -> Resource:
 LOUD = ("warning", "critical")
 
 
-@pytest.mark.parametrize("case", LIVING, ids=[case.id for case in LIVING])
-def test_a_chart_in_words_alone_never_warns(case: Case) -> None:
+@by_rule
+def test_a_chart_in_words_alone_never_warns(cases: list[Case]) -> None:
     """A-07 and section 1 ("exact code or declared prefix only"): without any code no card is above info."""
-    fired = answers([in_words(resource) for resource in resources_of(case)])
-    assert [rule for rule, (status, indicator) in fired.items() if status == "fired" and indicator in LOUD] == []
+    for case in living(cases):
+        fired = answers([in_words(resource) for resource in resources_of(case)])
+        loud_rules = [rule for rule, (status, indicator) in fired.items() if status == "fired" and indicator in LOUD]
+        assert loud_rules == [], case.id
 
 
 def loud(resources: list[Resource]) -> set[tuple[str, str | None]]:
@@ -327,15 +343,16 @@ def loud(resources: list[Resource]) -> set[tuple[str, str | None]]:
     return {(rule, said) for rule, (status, said) in answers(resources).items() if status == "fired" and said in LOUD}
 
 
-@pytest.mark.parametrize("case", LIVING, ids=[case.id for case in LIVING])
-def test_no_warning_rests_on_an_entry_that_only_words_name(case: Case) -> None:
+@by_rule
+def test_no_warning_rests_on_an_entry_that_only_words_name(cases: list[Case]) -> None:
     """Each entry that made the chart warn loses its codes, and nothing else does: what warns would warn without it."""
-    resources = resources_of(case)
-    fired = [a for a in evaluation_of(resources).fired if a.indicator in LOUD]
-    for reference in {fact.reference for a in fired for fact in a.grounds}:
-        others = [r for r in resources if f"{r['resourceType']}/{r['id']}" != reference]
-        worded = [in_words(r) for r in resources if r not in others]
-        assert loud([*others, *worded]) <= loud(others)
+    for case in living(cases):
+        resources = resources_of(case)
+        fired = [a for a in evaluation_of(resources).fired if a.indicator in LOUD]
+        for reference in {fact.reference for a in fired for fact in a.grounds}:
+            others = [r for r in resources if f"{r['resourceType']}/{r['id']}" != reference]
+            worded = [in_words(r) for r in resources if r not in others]
+            assert loud([*others, *worded]) <= loud(others), (case.id, reference)
 
 
 @pytest.mark.parametrize(("id_", "is_said"), [("R25-care-plan-by-word", True), ("R25-care-plan-by-code", False)])

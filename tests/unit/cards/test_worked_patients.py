@@ -12,7 +12,7 @@ from cds_service.cards.compose import CardContext, Composed, compose
 from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.memory import GAP_RULE, NO_MEMORY
 from cds_service.case_resources import PATIENT_ID, case_resources
-from cds_service.cases import Case, load_cases
+from cds_service.cases import Case
 from cds_service.cds_hooks.response import Response, encode
 from cds_service.fhir.reader import payloads_from_resources, read_record
 from cds_service.rule_engine.evaluate import evaluate
@@ -20,8 +20,7 @@ from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import Knowledge, load_knowledge
 from cds_service.rule_engine.model import INDICATOR_RANK, Evaluation
 from tests.unit.cards.builders import AS_OF, RULES
-
-CASES = [case for _, case in load_cases(RULES)]
+from tests.worked_patients import CASES, by_rule
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +35,26 @@ def answer(case: Case, knowledge: Knowledge, deck: CardDeck) -> tuple[Evaluation
     return evaluation, compose(evaluation, deck, NO_MEMORY, CardContext(PATIENT_ID))
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
-def test_worked_patient(case: Case, knowledge: Knowledge, deck: CardDeck) -> None:
+@by_rule
+def test_worked_patients(cases: list[Case], knowledge: Knowledge, deck: CardDeck) -> None:
     """C1, C4, C44-C56: the body encodes, each order is valid FHIR, and what a case forbids is not suggested."""
-    evaluation, composed = answer(case, knowledge, deck)
-    assert len(composed.cards) <= 3
-    body = json.loads(encode(Response(cards=composed.cards)))
-    for card in body["cards"]:
-        for suggestion in card.get("suggestions", ()):
-            ServiceRequest.model_validate(suggestion["actions"][0]["resource"])
-    suggested = {key for shown in composed.shown for key in shown.suggestions.values()}
-    assert suggested.isdisjoint(case.does_not_offer)
-    on_cards = {rule_id for shown in composed.shown for rule_id, _ in shown.rules if rule_id != GAP_RULE}
-    fired = {a.rule.id: a for a in evaluation.fired}
-    assert on_cards | set(composed.notes) == set(fired)
-    for card, shown in zip(composed.cards, composed.shown, strict=True):
-        if shown.lead == GAP_RULE:
-            continue
-        ranks = [INDICATOR_RANK[fired[r].indicator or "info"] for r, _ in shown.rules if not fired[r].carried_by]
-        assert INDICATOR_RANK[card.indicator] == max(ranks)
+    for case in cases:
+        evaluation, composed = answer(case, knowledge, deck)
+        assert len(composed.cards) <= 3, case.id
+        body = json.loads(encode(Response(cards=composed.cards)))
+        for card in body["cards"]:
+            for suggestion in card.get("suggestions", ()):
+                ServiceRequest.model_validate(suggestion["actions"][0]["resource"])
+        suggested = {key for shown in composed.shown for key in shown.suggestions.values()}
+        assert suggested.isdisjoint(case.does_not_offer), case.id
+        on_cards = {rule_id for shown in composed.shown for rule_id, _ in shown.rules if rule_id != GAP_RULE}
+        fired = {a.rule.id: a for a in evaluation.fired}
+        assert on_cards | set(composed.notes) == set(fired), case.id
+        for card, shown in zip(composed.cards, composed.shown, strict=True):
+            if shown.lead == GAP_RULE:
+                continue
+            ranks = [INDICATOR_RANK[fired[r].indicator or "info"] for r, _ in shown.rules if not fired[r].carried_by]
+            assert INDICATOR_RANK[card.indicator] == max(ranks), case.id
 
 
 def suggested_for(case_id: str, knowledge: Knowledge, deck: CardDeck) -> list[list[str]]:
