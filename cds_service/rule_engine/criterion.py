@@ -111,7 +111,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     two_entries_apart_days: int | None = None
     same_limb_as: str | None = None
     not_same_limb_as: str | None = None
-    not_same_side_as: str | None = None
+    not_same_place_as: str | None = None
     later_not_among: str | None = None
     newer_than: str | None = None
     unless_known_at_site: str | None = None
@@ -159,7 +159,7 @@ def names_asked(criterion: Criterion) -> tuple[str, ...]:
         criterion.unless_known_at_site,
         criterion.since,
         criterion.before,
-        criterion.not_same_side_as,
+        criterion.not_same_place_as,
         criterion.later_not_among,
         criterion.near,
         criterion.recorded_after,
