@@ -59,7 +59,7 @@ def _anchor(rule: Rule) -> str:
 
 
 def _for_all_rules(pack: Pack) -> Iterator[str]:
-    """Gates, findings, tiers, cards and answers: what is said once for every rule."""
+    """Gates, findings, tiers, dates, cards and answers: what is said once for every rule."""
     cards, tiers = pack.deck.cards, pack.knowledge.rules.tiers
     yield "## What holds for all rules\n"
     yield "### Gates\n"
@@ -74,7 +74,9 @@ def _for_all_rules(pack: Pack) -> Iterator[str]:
     for tier, reached in tiers.reached_when.items():
         yield f"| {tier} | {reached} | {tiers.caps.get(tier, 'no card')} |"
     yield "\nThe tier has no say over a rule with its own trigger.\n"
-    yield "### Cards\n"
+    yield "### Dates\n"
+    yield from (f"- {sentence}" for sentence in cards.page.dates)
+    yield "\n### Cards\n"
     yield from (f"- {sentence}" for sentence in cards.page.cards)
     for group, leads in cards.leads.items():
         yield f"- {group.capitalize()} card, who leads among equals: {', '.join(leads)}."
