@@ -165,7 +165,7 @@ class TestWhatWasKept:
         page = asked.explain(card["uuid"], **HTML)
         assert page.mimetype == "text/html"
         assert "This service keeps no chart" in text_of(page)
-        said = "weakness: weakness that began after the steroid course did (or is undated) (value sets: Muscle weakness; "
+        said = "weakness: weakness that began after the steroid course did (or is undated) (value sets: Muscle weakness"
         assert said in text_of(page)
         assert "Five chair rises, time) 1 fact" in text_of(page)
 
