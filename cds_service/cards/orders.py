@@ -104,7 +104,8 @@ class OrderDesk:
                 if offer.second and assessment.carried_by is not None:
                     continue
                 order = self._knowledge.orders[offer.order]
-                offered = _Offered(order, offer.preselect, offer.second, (assessment,), onset)
+                since = _newer(onset, offer.seen_since)
+                offered = _Offered(order, offer.preselect, offer.second, (assessment,), since)
                 before = merged.get(order.key)
                 merged[order.key] = offered if before is None else _joined(before, offered)
         return merged.values()
@@ -210,8 +211,12 @@ def _joined(before: _Offered, after: _Offered) -> _Offered:
         before.preselect or after.preselect,
         before.second and after.second,
         (*before.offered_by, *after.offered_by),
-        max((onset for onset in (before.onset, after.onset) if onset is not None), default=None),
+        _newer(before.onset, after.onset),
     )
+
+
+def _newer(*dates: PartialDate | None) -> PartialDate | None:
+    return max((dated for dated in dates if dated is not None), default=None)
 
 
 def _look_back(order: Order, entries: Iterable[CareEntry]) -> int | None:

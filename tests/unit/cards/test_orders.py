@@ -8,6 +8,7 @@ import pytest
 from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.orders import Remaining, remaining
 from cds_service.rule_engine.inquiry import fact_of
+from cds_service.rule_engine.model import OfferedOrder
 from tests.unit.cards.builders import (
     activity,
     condition,
@@ -243,6 +244,16 @@ def test_a_visit_before_the_onset_does_not_count(deck: CardDeck) -> None:
     assert is_offered(remaining([assessment], facts_of(weak, before), deck.orders))
     answer = remaining([assessment], facts_of(weak, after), deck.orders)
     assert answer.dropped == {"referral-neurology": "under-care"}
+
+
+def test_a_visit_before_the_newest_sign_of_the_rule_does_not_count(deck: CardDeck) -> None:
+    """G7: ``seen_since``, for signs that are no findings: results."""
+    weak, seen = condition("weakness", onset=100), visit("specialty-endocrinology", ago=60)
+    assessment = fired("R13", "referral-endocrinology", findings=WEAKNESS)
+    for ago, offered in ((59, True), (61, False)):
+        order = OfferedOrder("referral-endocrinology", seen_since=result("calcium", ago=ago).effective)
+        asked = msgspec.structs.replace(assessment, offers=(order,))
+        assert is_offered(remaining([asked], facts_of(weak, seen), deck.orders)) is offered
 
 
 @pytest.mark.parametrize("order", ["referral-physiotherapy", "referral-dietitian"])
