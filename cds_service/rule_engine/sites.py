@@ -43,12 +43,12 @@ def other_limb_step(criterion: Criterion) -> Narrow:
 
 
 def other_side_step(criterion: Criterion) -> Narrow:
-    """Sided entries whose side no entry of the other criterion has; an unsided one there could have any."""
+    """Sided entries whose side no entry of the other criterion has; unsided it could have any, bilateral it has both."""
     name = criterion.not_same_side_as or ""
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
         sides = {site.side for site in _sites(inquiry.ask(name).entries)}
-        if None in sides:
+        if sides & {None, "bilateral"}:
             return []
         return [entry for entry in entries if entry.site.side is not None and entry.site.side not in sides]
 

@@ -82,7 +82,7 @@ def test_only_one_side(sites: list[Site], holds: bool) -> None:
     ("old", "new", "holds"),
     [
         (LEFT, RIGHT, True), (LEFT, LEFT, False), (LEFT, BOTH, True), (LEFT, Site(), False),
-        (Site(), RIGHT, False), (None, RIGHT, True), (None, Site(), False),
+        (Site(), RIGHT, False), (None, RIGHT, True), (None, Site(), False), (BOTH, RIGHT, False), (BOTH, LEFT, False),
     ],
 )  # fmt: skip
 def test_another_side_than_an_old_deficit(old: Site | None, new: Site, holds: bool) -> None:
