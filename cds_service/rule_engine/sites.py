@@ -43,7 +43,7 @@ def other_limb_step(criterion: Criterion) -> Narrow:
 
 
 def other_side_step(criterion: Criterion) -> Narrow:
-    """Sided entries whose side no entry of the other criterion has; unsided it could have any, bilateral it has both."""
+    """Sided entries whose side no entry of the other criterion has: unsided it could be any, bilateral it is both."""
     name = criterion.not_same_side_as or ""
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
