@@ -45,7 +45,7 @@ def other_limb_step(criterion: Criterion) -> Narrow:
 def elsewhere_step(criterion: Criterion) -> Narrow:
     """Sided entries of another side than all of the other criterion, or of another limb where both name one.
 
-    An unsided entry there could be of any side.
+    An unsided entry there could be of any side, a bilateral one is of both.
     """
     name = criterion.not_same_place_as or ""
 
@@ -53,6 +53,7 @@ def elsewhere_step(criterion: Criterion) -> Narrow:
         places = set(_sites(inquiry.ask(name).entries))
         if any(place.side is None for place in places):
             return []
+        places |= {Site(side, place.limb) for place in places if place.side == "bilateral" for side in ("left", "right")}
         return [e for e in entries if e.site.side is not None and places.isdisjoint(e.site.same_places())]
 
     return narrow

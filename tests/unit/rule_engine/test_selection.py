@@ -82,9 +82,9 @@ def test_only_one_side(sites: list[Site], holds: bool) -> None:
     ("old", "new", "holds"),
     [
         (LEFT, RIGHT, True), (LEFT, LEFT, False), (LEFT, BOTH, True), (LEFT, Site(), False),
-        (Site(), RIGHT, False), (None, RIGHT, True), (None, Site(), False),
+        (Site(), RIGHT, False), (None, RIGHT, True), (None, Site(), False), (BOTH, RIGHT, False), (BOTH, LEFT, False),
         (LEFT_ARM, LEFT, True), (LEFT_ARM, LEFT_ARM, False), (LEFT_ARM, Site("left"), False),
-        (Site("left"), LEFT_ARM, False),
+        (Site("left"), LEFT_ARM, False), (BOTH, LEFT_ARM, True),
     ],
 )  # fmt: skip
 def test_another_place_than_an_old_deficit(old: Site | None, new: Site, holds: bool) -> None:
