@@ -70,6 +70,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     albumin_adjusted: bool = False
     onset_age_below: int | None = None
     two_low_weights: bool = False
+    last_before: bool = False
     at: str | None = None
     better: Literal["up", "down"] | None = None
     better_by: float | None = None
