@@ -91,6 +91,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     else_upper_limit: bool = False
     low_by_range: bool = False
     any_result: bool = False
+    first_of_run: bool = False
     results_needed: int = 1
     results_apart_days: int = 0
     specimen_words: tuple[str, ...] = ()
