@@ -35,6 +35,8 @@ def details(criterion: Criterion, criteria: Mapping[str, Criterion], knowledge: 
     for level in filter(None, dict.fromkeys((criterion.steroid_level_at_least, criterion.steroid_level_at_most))):
         yield f"level {level}: {knowledge.steroids.level_in_words(level)}"
     yield from _of_other_rules(criterion, knowledge)
+    if criterion.newer_than is not None:
+        yield f"newer than {criteria[criterion.newer_than].says}"
     if criterion.unless_known_at_site is not None:
         known = criteria[criterion.unless_known_at_site].says
         yield f"not in the limb and side of {known}, unless it is newer than that: B-27, B-72"
