@@ -70,6 +70,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     albumin_adjusted: bool = False
     onset_age_below: int | None = None
     two_low_weights: bool = False
+    last_before: bool = False
     at: str | None = None
     better: Literal["up", "down"] | None = None
     better_by: float | None = None
@@ -90,6 +91,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     else_upper_limit: bool = False
     low_by_range: bool = False
     any_result: bool = False
+    first_of_run: bool = False
     results_needed: int = 1
     results_apart_days: int = 0
     specimen_words: tuple[str, ...] = ()
