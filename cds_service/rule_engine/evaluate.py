@@ -11,7 +11,7 @@ from cds_service.derive.age import is_at_least
 from cds_service.derive.findings import Finding
 from cds_service.record import BIRTH_DATE
 from cds_service.rule_engine.expression import FALSE, Ask, names_in
-from cds_service.rule_engine.inquiry import Inquiry
+from cds_service.rule_engine.inquiry import Inquiry, newest_onset
 from cds_service.rule_engine.model import (
     INDICATOR_RANK,
     Assessment,
@@ -177,8 +177,13 @@ def _fired(
         grounds=tuple(dict.fromkeys(fact for f in compiled.fires for fact in f.when(ask).facts)),
         missing=(*not_found, *dict.fromkeys(unseen)),
         offers=tuple(
-            OfferedOrder(offer.order, preselect=bool(preselect and preselect(ask).value), second=offer.second)
-            for offer, when, preselect in compiled.offers
+            OfferedOrder(
+                offer.order,
+                preselect=bool(preselect and preselect(ask).value),
+                second=offer.second,
+                since=newest_onset(since(ask).entries) if since else None,
+            )
+            for offer, when, preselect, since in compiled.offers
             if when is None or when(ask).value
         ),
         advice=tuple(advice.text for advice, when in compiled.advice if when is None or when(ask).value),

@@ -42,7 +42,7 @@ class CompiledRule(msgspec.Struct, frozen=True):
     deciding: tuple[str, ...]
     fires: tuple[CompiledFires, ...]
     suppressed: tuple[tuple[Suppression, Expression], ...]
-    offers: tuple[tuple[Offer, Expression | None, Expression | None], ...]
+    offers: tuple[tuple[Offer, Expression | None, Expression | None, Expression | None], ...]
     advice: tuple[tuple[Advice, Expression | None], ...]
 
 
@@ -158,7 +158,9 @@ def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
         deciding_criteria(rule, written),
         fires,
         tuple((s, read(s.when)) for s in rule.suppressed),
-        tuple((o, read_if_given(o.when), read_if_given(o.preselect_when)) for o in rule.offers),
+        tuple(
+            (o, read_if_given(o.when), read_if_given(o.preselect_when), read_if_given(o.since)) for o in rule.offers
+        ),
         tuple((a, read_if_given(a.when)) for a in rule.advice),
     )
     _refuse_unused(rule)
@@ -196,6 +198,7 @@ def _expressions(rule: Rule) -> list[str]:
         *(f.unless for f in rule.fires),
         *(o.when for o in rule.offers),
         *(o.preselect_when for o in rule.offers),
+        *(o.since for o in rule.offers),
         *(a.when for a in rule.advice),
     ]
     joined = [criterion.when for criterion in rule.criteria.values()]

@@ -38,7 +38,7 @@ def _row(offer: Offer, pack: Pack) -> str:
         "second" if offer.second else "first",
         "; ".join(_when(offer, order, pack)),
         in_words(offer.preselect_when) if offer.preselect_when else "never",
-        not_again_within(order),
+        not_again_within(order) + (f"; nothing from before {in_words(offer.since)} counts" if offer.since else ""),
     )
     return f"| {' | '.join(cells)} |"
 
