@@ -158,9 +158,7 @@ def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
         deciding_criteria(rule, written),
         fires,
         tuple((s, read(s.when)) for s in rule.suppressed),
-        tuple(
-            (o, read_if_given(o.when), read_if_given(o.preselect_when), read_if_given(o.since)) for o in rule.offers
-        ),
+        tuple((o, read_if_given(o.when), read_if_given(o.preselect_when), read_if_given(o.since)) for o in rule.offers),
         tuple((a, read_if_given(a.when)) for a in rule.advice),
     )
     _refuse_unused(rule)
