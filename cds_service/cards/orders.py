@@ -104,7 +104,8 @@ class OrderDesk:
                 if offer.second and assessment.carried_by is not None:
                     continue
                 order = self._knowledge.orders[offer.order]
-                offered = _Offered(order, offer.preselect, offer.second, (assessment,), _newer(onset, offer.since))
+                since = _newer(onset, offer.seen_since)
+                offered = _Offered(order, offer.preselect, offer.second, (assessment,), since)
                 before = merged.get(order.key)
                 merged[order.key] = offered if before is None else _joined(before, offered)
         return merged.values()

@@ -56,14 +56,14 @@ class Suppression(Written, frozen=True, kw_only=True):
 class Offer(Written, frozen=True, kw_only=True):
     """An order of ``rules/orders.toml`` that the card suggests, when ``when`` holds (or always).
 
-    What was done before the newest entry of ``since`` does not count as done (G7).
+    ``seen_since`` joins criteria: a visit or test before their newest entry does not keep the order away (G7).
     """
 
     order: str
     when: str | None = None
     preselect_when: str | None = None
     second: bool = False
-    since: str | None = None
+    seen_since: str | None = None
 
 
 class Advice(Written, frozen=True, kw_only=True):
@@ -201,13 +201,13 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 class OfferedOrder(msgspec.Struct, frozen=True, gc=False):
     """An order that a fired rule wants suggested; ``second`` orders come after all first-line ones.
 
-    What was done before ``since`` does not count as done.
+    A visit or test before ``seen_since`` does not keep it away (G7).
     """
 
     order: str
     preselect: bool = False
     second: bool = False
-    since: PartialDate | None = None
+    seen_since: PartialDate | None = None
 
 
 class Assessment(msgspec.Struct, frozen=True, gc=False):

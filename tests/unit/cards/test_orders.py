@@ -203,9 +203,9 @@ def test_a_sign_without_an_onset_is_new_once(deck: CardDeck) -> None:
 
 @pytest.mark.parametrize(("ago", "again"), [(2, True), (1, False), (0, False)])
 def test_a_test_from_before_a_dangerous_result_asks_again(deck: CardDeck, ago: int, again: bool) -> None:
-    """G7: ``since`` of an offer; R05's creatine kinase of yesterday beside an older potassium."""
+    """G7: ``seen_since`` of an offer; R05's creatine kinase of yesterday beside an older potassium."""
     ck = result("creatine-kinase", ago=1, value=9600, high=200)
-    asked = OfferedOrder("potassium", since=ck.effective)
+    asked = OfferedOrder("potassium", seen_since=ck.effective)
     assessment = msgspec.structs.replace(fired("R05", findings=(), facts=(fact_of(ck),)), offers=(asked,))
     assert is_offered(remaining([assessment], facts_of(ck, result("potassium", ago=ago)), deck.orders)) is again
 
@@ -253,6 +253,16 @@ def test_a_visit_before_the_onset_does_not_count(deck: CardDeck) -> None:
     assert is_offered(remaining([assessment], facts_of(weak, before), deck.orders))
     answer = remaining([assessment], facts_of(weak, after), deck.orders)
     assert answer.dropped == {"referral-neurology": "under-care"}
+
+
+def test_a_visit_before_the_newest_sign_of_the_rule_does_not_count(deck: CardDeck) -> None:
+    """G7: ``seen_since``, for signs that are no findings: results."""
+    weak, seen = condition("weakness", onset=100), visit("specialty-endocrinology", ago=60)
+    assessment = fired("R13", "referral-endocrinology", findings=WEAKNESS)
+    for ago, offered in ((59, True), (61, False)):
+        order = OfferedOrder("referral-endocrinology", seen_since=result("calcium", ago=ago).effective)
+        asked = msgspec.structs.replace(assessment, offers=(order,))
+        assert is_offered(remaining([asked], facts_of(weak, seen), deck.orders)) is offered
 
 
 @pytest.mark.parametrize("order", ["referral-physiotherapy", "referral-dietitian"])
