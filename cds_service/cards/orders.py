@@ -159,11 +159,15 @@ class OrderDesk:
         return dated.within_days(days, self._as_of)
 
     def _is_repeat(self, offered: _Offered) -> bool:
-        """B-84: a laboratory test that counts as done only by the results on which the rules themselves rest."""
-        if offered.order.written.group != "laboratory":
+        """B-84: a laboratory test whose results the rules rest on, and which was not done or ordered again since."""
+        order = offered.order
+        if order.written.group != "laboratory":
             return False
-        deciding = {f.reference for a in offered.offered_by for f in a.facts if f.date_kind == "measured"}
-        return bool(deciding) and self._done_or_under_way(offered, frozenset(deciding)) is None
+        deciding = frozenset(f.reference for a in offered.offered_by for f in a.facts if f.date_kind == "measured")
+        own = [e.date for name in order.watched_sets for e in self._care.of(name) if e.reference in deciding]
+        newest = _newer(*own)
+        since = offered._replace(onset=_newer(offered.onset, newest))
+        return newest is not None and self._done_or_under_way(since, deciding) is None
 
     def _kept(self, offered: _Offered, *, repeat: bool) -> Kept:
         order = offered.order

@@ -56,7 +56,7 @@ class Suppression(Written, frozen=True, kw_only=True):
 class Offer(Written, frozen=True, kw_only=True):
     """An order of ``rules/orders.toml`` that the card suggests, when ``when`` holds (or always).
 
-    ``seen_since`` names a criterion: a visit before its newest entry does not keep the referral away (G7).
+    ``seen_since`` joins criteria: a visit or test before their newest entry does not keep the order away (G7).
     """
 
     order: str
@@ -201,7 +201,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 class OfferedOrder(msgspec.Struct, frozen=True, gc=False):
     """An order that a fired rule wants suggested; ``second`` orders come after all first-line ones.
 
-    A visit before ``seen_since`` is no care under way for it (G7).
+    A visit or test before ``seen_since`` does not keep it away (G7).
     """
 
     order: str

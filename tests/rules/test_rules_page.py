@@ -128,6 +128,9 @@ def test_every_order_stands_with_its_step_and_when_it_is_offered_and_pre_selecte
         assert when.startswith(cell(offer.get("when", "always")))
         assert preselected == cell(offer.get("preselect_when", "never"))
         assert str(order.get("look_back_days") or "") in again
+        since = offer.get("seen_since")
+        assert ("what was before the newest" in again) is (since is not None)
+        assert cell(since or "") in again
 
 
 @by_rule

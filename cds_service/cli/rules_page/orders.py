@@ -52,7 +52,7 @@ def _when(offer: Offer, order: Order, pack: Pack) -> Iterator[str]:
 
 
 def _but_seen_since(offer: Offer) -> str:
-    return f"; a visit before the newest {in_words(offer.seen_since)} does not count (G7)" if offer.seen_since else ""
+    return f"; what was before the newest {in_words(offer.seen_since)} does not count (G7)" if offer.seen_since else ""
 
 
 def not_again_within(order: Order) -> str:

@@ -201,6 +201,15 @@ def test_a_sign_without_an_onset_is_new_once(deck: CardDeck) -> None:
     assert not is_offered(remaining([coded], facts_of(weak, first, again, test), deck.orders))
 
 
+@pytest.mark.parametrize(("ago", "again"), [(2, True), (1, False), (0, False)])
+def test_a_test_from_before_a_dangerous_result_asks_again(deck: CardDeck, ago: int, again: bool) -> None:
+    """G7: ``seen_since`` of an offer; R05's creatine kinase of yesterday beside an older potassium."""
+    ck = result("creatine-kinase", ago=1, value=9600, high=200)
+    asked = OfferedOrder("potassium", seen_since=ck.effective)
+    assessment = msgspec.structs.replace(fired("R05", findings=(), facts=(fact_of(ck),)), offers=(asked,))
+    assert is_offered(remaining([assessment], facts_of(ck, result("potassium", ago=ago)), deck.orders)) is again
+
+
 # --- G8: care already under way ---------------------------------------------------------------------------------------
 
 
@@ -287,6 +296,24 @@ def test_a_normal_result_of_another_day_leaves_nothing_to_repeat(deck: CardDeck)
     ck, later = result("creatine-kinase", ago=30, value=1400, high=170), result("creatine-kinase", ago=3, value=90)
     assessment = fired("R09", "ck", findings=WEAKNESS, facts=(fact("ck", measured=30, reference=ck.reference),))
     assert not is_offered(remaining([assessment], facts_of(WEAK, ck, later), deck.orders))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "label"),
+    [
+        (result("creatine-kinase", ago=60, value=120, high=170), "Creatine kinase (CK) (repeat)"),
+        (ordered("creatine-kinase-order", ago=4, status="completed"), "Creatine kinase (CK) (repeat)"),
+        (ordered("creatine-kinase-order", ago=2), None),
+    ],
+)
+def test_what_was_there_before_the_abnormal_value_hinders_no_repeat(
+    deck: CardDeck, earlier: object, label: str | None
+) -> None:
+    """B-84: neither an earlier result nor the order that led to the value; an order since then does."""
+    ck = result("creatine-kinase", ago=3, value=1400, high=170)
+    assessment = fired("R09", "ck", findings=WEAKNESS, facts=(fact("ck", measured=3, reference=ck.reference),))
+    answer = remaining([assessment], facts_of(WEAK, earlier, ck), deck.orders)
+    assert [k.label for k in answer.kept] == ([label] if label else [])
 
 
 def test_strength_is_measured_until_grip_and_chair_rise_are_there(deck: CardDeck) -> None:
