@@ -53,7 +53,8 @@ def elsewhere_step(criterion: Criterion) -> Narrow:
         places = set(_sites(inquiry.ask(name).entries))
         if any(place.side is None for place in places):
             return []
-        places |= {Site(side, place.limb) for place in places if place.side == "bilateral" for side in ("left", "right")}
+        both = {place.limb for place in places if place.side == "bilateral"}
+        places |= {Site(side, limb) for side in ("left", "right") for limb in both}
         return [e for e in entries if e.site.side is not None and places.isdisjoint(e.site.same_places())]
 
     return narrow
