@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -31,6 +31,11 @@ class Site(msgspec.Struct, frozen=True, gc=False):
 
     side: Side | None = None
     limb: Limb | None = None
+
+    def same_places(self) -> Iterator[Site]:
+        """The sites that may be the same place: of this side, and of this limb where both name one (B-01)."""
+        for limb in (None, *get_args(Limb)) if self.limb is None else (None, self.limb):
+            yield Site(self.side, limb)
 
 
 NOWHERE = Site()

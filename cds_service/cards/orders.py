@@ -104,7 +104,8 @@ class OrderDesk:
                 if offer.second and assessment.carried_by is not None:
                     continue
                 order = self._knowledge.orders[offer.order]
-                offered = _Offered(order, offer.preselect, offer.second, (assessment,), onset)
+                since = _newer(onset, offer.seen_since)
+                offered = _Offered(order, offer.preselect, offer.second, (assessment,), since)
                 before = merged.get(order.key)
                 merged[order.key] = offered if before is None else _joined(before, offered)
         return merged.values()
@@ -158,11 +159,15 @@ class OrderDesk:
         return dated.within_days(days, self._as_of)
 
     def _is_repeat(self, offered: _Offered) -> bool:
-        """B-84: a laboratory test that counts as done only by the results on which the rules themselves rest."""
-        if offered.order.written.group != "laboratory":
+        """B-84: a laboratory test whose results the rules rest on, and which was not done or ordered again since."""
+        order = offered.order
+        if order.written.group != "laboratory":
             return False
-        deciding = {f.reference for a in offered.offered_by for f in a.facts if f.date_kind == "measured"}
-        return bool(deciding) and self._done_or_under_way(offered, frozenset(deciding)) is None
+        deciding = frozenset(f.reference for a in offered.offered_by for f in a.facts if f.date_kind == "measured")
+        own = [e.date for name in order.watched_sets for e in self._care.of(name) if e.reference in deciding]
+        newest = _newer(*own)
+        since = offered._replace(onset=_newer(offered.onset, newest))
+        return newest is not None and self._done_or_under_way(since, deciding) is None
 
     def _kept(self, offered: _Offered, *, repeat: bool) -> Kept:
         order = offered.order
@@ -210,8 +215,12 @@ def _joined(before: _Offered, after: _Offered) -> _Offered:
         before.preselect or after.preselect,
         before.second and after.second,
         (*before.offered_by, *after.offered_by),
-        max((onset for onset in (before.onset, after.onset) if onset is not None), default=None),
+        _newer(before.onset, after.onset),
     )
+
+
+def _newer(*dates: PartialDate | None) -> PartialDate | None:
+    return max((dated for dated in dates if dated is not None), default=None)
 
 
 def _look_back(order: Order, entries: Iterable[CareEntry]) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from cds_service.coding import Side
+from cds_service.coding import Site
 from cds_service.partial_date import PartialDate
 from cds_service.record import ConditionEntry
 
@@ -15,7 +15,7 @@ NEVER = frozenset({"refuted", "entered-in-error"})
 ENCOUNTER_DIAGNOSIS_DAYS = 180
 JUST_RECORDED_HOURS = 48
 
-OlderBySide = Mapping[Side | None, Sequence[ConditionEntry]]
+OlderBySite = Mapping[Site, Sequence[ConditionEntry]]
 
 
 def counts(entry: ConditionEntry) -> bool:
@@ -52,30 +52,30 @@ def stand_in_date(entry: ConditionEntry, as_of: datetime, *, red_flag: bool) -> 
     return entry.recorded
 
 
-def is_new(entry: ConditionEntry, days: float, as_of: datetime, *, older: OlderBySide, red_flag: bool) -> bool:
+def is_new(entry: ConditionEntry, days: float, as_of: datetime, *, older: OlderBySite, red_flag: bool) -> bool:
     """newC: onset within ``days``; else recorded within them, unless an ``older`` entry shows that it was there before.
 
-    ``older``: of the entries of the same value sets, see :func:`older_by_side`.
+    ``older``: of the entries of the same value sets, see :func:`older_by_site`.
     """
     if entry.onset is not None:
         return entry.onset.within_days(days, as_of)
     recorded = stand_in_date(entry, as_of, red_flag=red_flag)
     if recorded is None or not recorded.within_days(days, as_of):
         return False
-    return all(other is entry for other in older.get(entry.site.side, ()))
+    return all(other is entry for site in entry.site.same_places() for other in older.get(site, ()))
 
 
-def older_by_side(entries: Iterable[ConditionEntry], days: float, as_of: datetime, *, red_flag: bool) -> OlderBySide:
-    """The entries that show that a deficit of their side is not new, found once for all that may be new.
+def older_by_site(entries: Iterable[ConditionEntry], days: float, as_of: datetime, *, red_flag: bool) -> OlderBySite:
+    """The entries that show that a deficit at their place is not new, found once for all that may be new.
 
     In R01-R04 (``red_flag``) only an earlier entry that is still active makes a deficit old (B-61); elsewhere any that
     was not refuted or entered in error does (B-01).
     """
-    older: dict[Side | None, list[ConditionEntry]] = {}
+    older: dict[Site, list[ConditionEntry]] = {}
     for entry in entries:
         earlier = entry.onset or entry.recorded
         if earlier is None or not earlier.older_than_days(days, as_of):
             continue
         if is_active(entry, as_of) if red_flag else counts(entry):
-            older.setdefault(entry.site.side, []).append(entry)
+            older.setdefault(entry.site, []).append(entry)
     return older

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from cds_service.derive.age import is_at_least
-from cds_service.derive.conditions import is_new, older_by_side
+from cds_service.derive.conditions import is_new, older_by_site
 from cds_service.derive.index import RecordIndex
 from cds_service.derive.units import UnitKnowledge
 from cds_service.derive.weight_knowledge import Explains, WeightKnowledge
@@ -275,7 +275,7 @@ def _coded(one: Explains, index: RecordIndex) -> tuple[ConditionEntry, ...]:
     if one.within_days is None:
         return tuple(found)
     days = one.within_days
-    older = older_by_side(index.conditions.of(one.sets), days, index.as_of, red_flag=False)
+    older = older_by_site(index.conditions.of(one.sets), days, index.as_of, red_flag=False)
     return tuple(c for c in found if is_new(c, days, index.as_of, older=older, red_flag=False))
 
 

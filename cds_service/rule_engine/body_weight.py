@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import takewhile
+from typing import TypeVar
 
 from cds_service.derive.index import RecordIndex
 from cds_service.derive.weight import DIGITS, BodyMass, Weighed, WeightTrend, weight_trend
@@ -13,6 +14,8 @@ from cds_service.rule_engine.expression import FALSE
 from cds_service.rule_engine.inquiry import Inquiry, onset_of, result_fact
 from cds_service.rule_engine.model import Fact, Verdict
 from cds_service.rule_engine.relations import Ask
+
+T = TypeVar("T", Weighed, BodyMass)
 
 
 def trends_for(criterion: Criterion, inquiry: Inquiry) -> tuple[WeightTrend, ...]:
@@ -41,14 +44,14 @@ def weight_loss(criterion: Criterion) -> Ask:
                 continue
             enough = (above is None or loss > above) and (at_least is None or loss >= at_least)
             if enough and not (criterion.two_low_weights and trend.second_low is None):
-                return Verdict(True, _loss_facts(trend), (_first_low(trend, criterion),))
+                return Verdict(True, _loss_facts(trend), _dated_by(trend.weights, _is_low(trend, criterion), criterion))
         return inquiry.verdict((), ("observations",))
 
     return ask
 
 
-def _first_low(trend: WeightTrend, criterion: Criterion) -> ObservationEntry:
-    """The weight at which the present loss began to count: its onset (A-15)."""
+def _is_low(trend: WeightTrend, criterion: Criterion) -> Callable[[Weighed], bool]:
+    """Whether the loss counted at a weight already."""
     above, at_least = criterion.weight_loss_above, criterion.weight_loss_at_least
     reference, kg = trend.reference, trend.reference_kg or 1
 
@@ -57,7 +60,21 @@ def _first_low(trend: WeightTrend, criterion: Criterion) -> ObservationEntry:
         after = reference is None or one.when > reference.when
         return after and (above is None or loss > above) and (at_least is None or loss >= at_least)
 
-    return tuple(takewhile(is_low, reversed(trend.weights)))[-1].entry
+    return is_low
+
+
+def _dated_by(series: Sequence[T], holds: Callable[[T], bool], criterion: Criterion) -> tuple[ObservationEntry, ...]:
+    """What dates a limit that holds at the last of a series: the first since which it holds without a break (A-15).
+
+    With ``last_before`` the one before that: the limit was passed after it, nobody saw when.
+    """
+    run = sum(1 for _ in takewhile(holds, reversed(series)))
+    at = len(series) - run - (1 if criterion.last_before else 0)
+    return () if at < 0 else _entry_of(series[at])
+
+
+def _entry_of(one: Weighed | BodyMass) -> tuple[ObservationEntry, ...]:
+    return (one.entry,) if isinstance(one, Weighed) else one.entries[:1]
 
 
 def _loss_facts(trend: WeightTrend) -> tuple[Fact, ...]:
@@ -85,18 +102,13 @@ def bmi(criterion: Criterion) -> Ask:
         trends = trends_for(criterion, inquiry)
         for trend in trends:
             if trend.bmi is not None and holds(trend.bmi):
-                return Verdict(True, (_bmi_fact(trend.bmi, trend, words),), _first_such(trend, holds))
+                return Verdict(True, (_bmi_fact(trend.bmi, trend, words),), _dated_by(trend.bmis, holds, criterion))
         seen = inquiry.verdict((), ("observations",))
         if any(trend.bmi_if_grown is not None and holds(trend.bmi_if_grown) for trend in trends):
             return Verdict(None, missing=(BIRTH_DATE, *seen.missing))
         return seen
 
     return ask
-
-
-def _first_such(trend: WeightTrend, holds: Callable[[BodyMass], bool]) -> tuple[ObservationEntry, ...]:
-    """The entry since which the limit holds without a break: the onset (A-15)."""
-    return tuple(takewhile(holds, reversed(trend.bmis)))[-1].entries[:1]
 
 
 def _bmi_fact(found: BodyMass, trend: WeightTrend, words: str) -> Fact:

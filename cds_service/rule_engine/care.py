@@ -10,7 +10,7 @@ from cds_service.record import ActivityEntry, ObservationEntry, SourceName, Visi
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.model import Verdict
-from cds_service.rule_engine.relations import Ask, in_time, just_before, not_before
+from cds_service.rule_engine.relations import Ask, in_time, not_before, related
 
 PERFORMED = {
     "Procedure": frozenset({"completed"}),
@@ -190,9 +190,7 @@ def _seen_in_time(dated: PartialDate | None, criterion: Criterion, inquiry: Inqu
         return False
     if criterion.within_days is not None and not _recent(dated, criterion.within_days, inquiry, coming=coming):
         return False
-    if criterion.since is not None and not not_before(dated, criterion, inquiry):
-        return False
-    return criterion.before is None or just_before(dated, criterion, inquiry)
+    return related(dated, criterion, inquiry)
 
 
 def _recent(dated: PartialDate, days: float, inquiry: Inquiry, *, coming: bool) -> bool:

@@ -96,10 +96,16 @@ def _family_history(criterion: Criterion) -> Ask:
     )
 
 
-def _strength_fall(_: Criterion) -> Ask:
-    return lambda inquiry: inquiry.verdict(
-        strength_falls(inquiry.record, inquiry.facts.knowledge, inquiry.as_of), ("observations",)
-    )
+def _strength_fall(criterion: Criterion) -> Ask:
+    steps = narrowings(criterion)
+
+    def ask(inquiry: Inquiry) -> Verdict:
+        falls = strength_falls(inquiry.record, inquiry.facts.knowledge, inquiry.as_of)
+        placed = [Finding("strength-fall", 0, result, result.effective, site=result.site) for result in falls]
+        found = narrowed(placed, steps, inquiry)
+        return inquiry.verdict([fall.entry for fall in found if isinstance(fall, Finding)], ("observations",))
+
+    return ask
 
 
 def _age(criterion: Criterion) -> Ask:

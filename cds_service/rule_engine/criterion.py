@@ -70,6 +70,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     albumin_adjusted: bool = False
     onset_age_below: int | None = None
     two_low_weights: bool = False
+    last_before: bool = False
     at: str | None = None
     better: Literal["up", "down"] | None = None
     better_by: float | None = None
@@ -90,6 +91,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     else_upper_limit: bool = False
     low_by_range: bool = False
     any_result: bool = False
+    first_of_run: bool = False
     results_needed: int = 1
     results_apart_days: int = 0
     specimen_words: tuple[str, ...] = ()
@@ -111,7 +113,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     two_entries_apart_days: int | None = None
     same_limb_as: str | None = None
     not_same_limb_as: str | None = None
-    not_same_side_as: str | None = None
+    not_same_place_as: str | None = None
     later_not_among: str | None = None
     newer_than: str | None = None
     unless_known_at_site: str | None = None
@@ -159,7 +161,7 @@ def names_asked(criterion: Criterion) -> tuple[str, ...]:
         criterion.unless_known_at_site,
         criterion.since,
         criterion.before,
-        criterion.not_same_side_as,
+        criterion.not_same_place_as,
         criterion.later_not_among,
         criterion.near,
         criterion.recorded_after,

@@ -11,7 +11,7 @@ from cds_service.derive.age import is_at_least
 from cds_service.derive.findings import Finding
 from cds_service.record import BIRTH_DATE
 from cds_service.rule_engine.expression import FALSE, Ask, names_in
-from cds_service.rule_engine.inquiry import Inquiry
+from cds_service.rule_engine.inquiry import Inquiry, newest_onset
 from cds_service.rule_engine.model import (
     INDICATOR_RANK,
     Assessment,
@@ -22,7 +22,7 @@ from cds_service.rule_engine.model import (
     Status,
     Verdict,
 )
-from cds_service.rule_engine.rulebook import CompiledFires, CompiledRule, RuleBook
+from cds_service.rule_engine.rulebook import CompiledFires, CompiledOffer, CompiledRule, RuleBook
 from cds_service.rule_engine.tier import Tier, decide_tier, with_steroid_dose
 
 REASONS_NAMED = 3
@@ -176,13 +176,18 @@ def _fired(
         facts=tuple(dict.fromkeys((*verdict.facts, *context))),
         grounds=tuple(dict.fromkeys(fact for f in compiled.fires for fact in f.when(ask).facts)),
         missing=(*not_found, *dict.fromkeys(unseen)),
-        offers=tuple(
-            OfferedOrder(offer.order, preselect=bool(preselect and preselect(ask).value), second=offer.second)
-            for offer, when, preselect in compiled.offers
-            if when is None or when(ask).value
-        ),
+        offers=tuple(_offered(offer, ask) for offer in compiled.offers if offer.when is None or offer.when(ask).value),
         advice=tuple(advice.text for advice, when in compiled.advice if when is None or when(ask).value),
         findings=finding_keys(verdict),
+    )
+
+
+def _offered(offer: CompiledOffer, ask: Ask) -> OfferedOrder:
+    return OfferedOrder(
+        offer.written.order,
+        preselect=bool(offer.preselect_when and offer.preselect_when(ask).value),
+        second=offer.written.second,
+        seen_since=newest_onset(offer.seen_since(ask).entries) if offer.seen_since else None,
     )
 
 

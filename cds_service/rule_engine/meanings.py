@@ -9,7 +9,7 @@ from cds_service.rule_engine.loader import Knowledge
 from cds_service.rule_engine.plain_words import in_words
 
 ASKED_SETS = (
-    "condition", "done", "visit", "family_history", "planned_for", "result", "medication", "plan", "trend",
+    "condition", "finding", "done", "visit", "family_history", "planned_for", "result", "medication", "plan", "trend",
 )  # fmt: skip
 
 
@@ -35,6 +35,14 @@ def details(criterion: Criterion, criteria: Mapping[str, Criterion], knowledge: 
     for level in filter(None, dict.fromkeys((criterion.steroid_level_at_least, criterion.steroid_level_at_most))):
         yield f"level {level}: {knowledge.steroids.level_in_words(level)}"
     yield from _of_other_rules(criterion, knowledge)
+    for words, name in (
+        ("in the same limb as", criterion.same_limb_as),
+        ("not in the same limb as", criterion.not_same_limb_as),
+        ("of another side, or of another limb where both name one, than", criterion.not_same_place_as),
+        ("newer than", criterion.newer_than),
+    ):
+        if name is not None:
+            yield f"{words} {criteria[name].says}"
     if criterion.unless_known_at_site is not None:
         known = criteria[criterion.unless_known_at_site].says
         yield f"not in the limb and side of {known}, unless it is newer than that: B-27, B-72"

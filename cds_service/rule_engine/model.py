@@ -54,12 +54,16 @@ class Suppression(Written, frozen=True, kw_only=True):
 
 
 class Offer(Written, frozen=True, kw_only=True):
-    """An order of ``rules/orders.toml`` that the card suggests, when ``when`` holds (or always)."""
+    """An order of ``rules/orders.toml`` that the card suggests, when ``when`` holds (or always).
+
+    ``seen_since`` joins criteria: a visit or test before their newest entry does not keep the order away (G7).
+    """
 
     order: str
     when: str | None = None
     preselect_when: str | None = None
     second: bool = False
+    seen_since: str | None = None
 
 
 class Advice(Written, frozen=True, kw_only=True):
@@ -195,11 +199,15 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
 
 class OfferedOrder(msgspec.Struct, frozen=True, gc=False):
-    """An order that a fired rule wants suggested; ``second`` orders come after all first-line ones."""
+    """An order that a fired rule wants suggested; ``second`` orders come after all first-line ones.
+
+    A visit or test before ``seen_since`` does not keep it away (G7).
+    """
 
     order: str
     preselect: bool = False
     second: bool = False
+    seen_since: PartialDate | None = None
 
 
 class Assessment(msgspec.Struct, frozen=True, gc=False):

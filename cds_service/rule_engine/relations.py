@@ -15,13 +15,8 @@ InTime = Callable[[PartialDate | None, Inquiry], bool]
 
 
 def in_time(criterion: Criterion) -> InTime:
-    """``within_days``, ``older_than_days``, ``since`` and ``before`` together; what has no date is in none."""
-    days, older, since, before = (
-        criterion.within_days,
-        criterion.older_than_days,
-        criterion.since,
-        criterion.before,
-    )
+    """``within_days``, ``older_than_days`` and what relates to other criteria; what has no date is in none."""
+    days, older = criterion.within_days, criterion.older_than_days
 
     def keep(dated: PartialDate | None, inquiry: Inquiry) -> bool:
         if dated is None or dated.is_future(inquiry.as_of):
@@ -30,11 +25,24 @@ def in_time(criterion: Criterion) -> InTime:
             return False
         if older is not None and not dated.older_than_days(older, inquiry.as_of):
             return False
-        return (since is None or not_before(dated, criterion, inquiry)) and (
-            before is None or just_before(dated, criterion, inquiry)
-        )
+        return related(dated, criterion, inquiry)
 
     return keep
+
+
+def related(dated: PartialDate, criterion: Criterion, inquiry: Inquiry) -> bool:
+    """As ``since``, ``before`` and ``newer_than`` ask, each where it is given."""
+    return (
+        (criterion.since is None or not_before(dated, criterion, inquiry))
+        and (criterion.before is None or just_before(dated, criterion, inquiry))
+        and (criterion.newer_than is None or _on_a_later_day(dated, criterion.newer_than, inquiry))
+    )
+
+
+def _on_a_later_day(dated: PartialDate, name: str, inquiry: Inquiry) -> bool:
+    """Than the newest entry of another criterion; whenever, where that found nothing."""
+    limit = newest_onset(inquiry.ask(name).entries)
+    return limit is None or dated.first_day > limit.last_day
 
 
 def not_before(dated: PartialDate, criterion: Criterion, inquiry: Inquiry) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import islice, takewhile
 from statistics import median
 from typing import NamedTuple
 
@@ -51,8 +51,8 @@ def result(criterion: Criterion) -> Ask:
         ]
         dated.sort(key=lambda one: (one[0], one[1].reference), reverse=True)
         readings = (r for when, entry in dated if (r := judge.reading(entry, when, inquiry)) is not None)
-        wanted = None if criterion.any_result or criterion.results_needed > 1 else 1
-        return _answer(criterion, list(islice(readings, wanted)), inquiry)
+        several = criterion.any_result or criterion.results_needed > 1 or criterion.first_of_run
+        return _answer(criterion, list(islice(readings, None if several else 1)), inquiry)
 
     return ask
 
@@ -66,11 +66,17 @@ def _answer(criterion: Criterion, readings: list[Reading], inquiry: Inquiry) -> 
         held, maybe = [r for r in readings[:1] if r.breaks], any(r.breaks is None for r in readings[:1])
     if held:
         facts = tuple(result_fact(r.entry, criterion.unit, r.value, r.threshold) for r in held)
-        return Verdict(True, facts, tuple(r.entry for r in held))
+        began = _first_of_run(readings) if criterion.first_of_run else held
+        return Verdict(True, facts, tuple(r.entry for r in began))
     seen = inquiry.verdict((), ("observations",))
     if not maybe:
         return seen
     return Verdict(None, missing=(_what_is_missing(criterion, inquiry.record.gender), *seen.missing))
+
+
+def _first_of_run(newest_first: list[Reading]) -> list[Reading]:
+    """The first of the present run of results beyond the limit: the onset (A-15)."""
+    return list(takewhile(lambda r: r.breaks, newest_first))[-1:]
 
 
 def _what_is_missing(criterion: Criterion, gender: str | None) -> str:

@@ -29,6 +29,15 @@ class CompiledFires(msgspec.Struct, frozen=True):
     unless: Expression | None
 
 
+class CompiledOffer(msgspec.Struct, frozen=True):
+    """An order to suggest with its compiled conditions."""
+
+    written: Offer
+    when: Expression | None
+    preselect_when: Expression | None
+    seen_since: Expression | None
+
+
 class CompiledRule(msgspec.Struct, frozen=True):
     """A rule with everything that is asked of a patient compiled; shared gates are among its criteria.
 
@@ -42,7 +51,7 @@ class CompiledRule(msgspec.Struct, frozen=True):
     deciding: tuple[str, ...]
     fires: tuple[CompiledFires, ...]
     suppressed: tuple[tuple[Suppression, Expression], ...]
-    offers: tuple[tuple[Offer, Expression | None, Expression | None], ...]
+    offers: tuple[CompiledOffer, ...]
     advice: tuple[tuple[Advice, Expression | None], ...]
 
 
@@ -158,7 +167,10 @@ def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
         deciding_criteria(rule, written),
         fires,
         tuple((s, read(s.when)) for s in rule.suppressed),
-        tuple((o, read_if_given(o.when), read_if_given(o.preselect_when)) for o in rule.offers),
+        tuple(
+            CompiledOffer(o, read_if_given(o.when), read_if_given(o.preselect_when), read_if_given(o.seen_since))
+            for o in rule.offers
+        ),
         tuple((a, read_if_given(a.when)) for a in rule.advice),
     )
     _refuse_unused(rule)
@@ -195,7 +207,7 @@ def _expressions(rule: Rule) -> list[str]:
     optional = [
         *(f.unless for f in rule.fires),
         *(o.when for o in rule.offers),
-        *(o.preselect_when for o in rule.offers),
+        *(text for o in rule.offers for text in (o.preselect_when, o.seen_since)),
         *(a.when for a in rule.advice),
     ]
     joined = [criterion.when for criterion in rule.criteria.values()]

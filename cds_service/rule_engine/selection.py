@@ -9,7 +9,7 @@ from datetime import date
 
 from cds_service.coding import Site
 from cds_service.derive.age import is_at_least
-from cds_service.derive.conditions import OlderBySide, counts, is_confirmed, is_new, older_by_side
+from cds_service.derive.conditions import OlderBySite, counts, is_confirmed, is_new, older_by_site
 from cds_service.derive.findings import Finding
 from cds_service.partial_date import PartialDate
 from cds_service.record import ConditionEntry
@@ -42,7 +42,7 @@ def narrowings(criterion: Criterion) -> tuple[Narrow, ...]:
         (criterion.unless_known_at_site, _unless_known_at_site),
         (criterion.same_limb_as, sites.same_limb_step),
         (criterion.not_same_limb_as, sites.other_limb_step),
-        (criterion.not_same_side_as, sites.other_side_step),
+        (criterion.not_same_place_as, sites.elsewhere_step),
         (criterion.since, _since),
         (criterion.before, _before),
         (criterion.near, _near),
@@ -84,8 +84,8 @@ def _new(criterion: Criterion) -> Narrow:
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
         @functools.cache
-        def older(same: frozenset[str]) -> OlderBySide:  # B-01: of the same value sets
-            return older_by_side(inquiry.index.conditions.of(same), days, inquiry.as_of, red_flag=red_flag)
+        def older(same: frozenset[str]) -> OlderBySite:  # B-01: of the same value sets
+            return older_by_site(inquiry.index.conditions.of(same), days, inquiry.as_of, red_flag=red_flag)
 
         return [
             entry

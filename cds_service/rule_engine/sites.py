@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from cds_service.coding import Site
 from cds_service.derive.findings import Finding
-from cds_service.record import ConditionEntry
+from cds_service.record import ConditionEntry, ObservationEntry
 from cds_service.rule_engine.criterion import Criterion
 from cds_service.rule_engine.inquiry import Inquiry
 from cds_service.rule_engine.narrowing import Narrow, Sited, each
@@ -42,21 +42,26 @@ def other_limb_step(criterion: Criterion) -> Narrow:
     return narrow
 
 
-def other_side_step(criterion: Criterion) -> Narrow:
-    """Sided entries whose side no entry of the other criterion has; an unsided one there could have any."""
-    name = criterion.not_same_side_as or ""
+def elsewhere_step(criterion: Criterion) -> Narrow:
+    """Sided entries of another side than all of the other criterion, or of another limb where both name one.
+
+    An unsided entry there could be of any side, a bilateral one is of both.
+    """
+    name = criterion.not_same_place_as or ""
 
     def narrow(entries: list[Sited], inquiry: Inquiry) -> list[Sited]:
-        sides = {site.side for site in _sites(inquiry.ask(name).entries)}
-        if None in sides:
+        places = set(_sites(inquiry.ask(name).entries))
+        if any(place.side is None for place in places):
             return []
-        return [entry for entry in entries if entry.site.side is not None and entry.site.side not in sides]
+        both = {place.limb for place in places if place.side == "bilateral"}
+        places |= {Site(side, limb) for side in ("left", "right") for limb in both}
+        return [e for e in entries if e.site.side is not None and places.isdisjoint(e.site.same_places())]
 
     return narrow
 
 
 def _sites(entries: Iterable[object]) -> list[Site]:
-    return [entry.site for entry in entries if isinstance(entry, ConditionEntry | Finding)]
+    return [entry.site for entry in entries if isinstance(entry, ConditionEntry | Finding | ObservationEntry)]
 
 
 def site_step(criterion: Criterion) -> Narrow:

@@ -165,7 +165,9 @@ class TestWhatWasKept:
         page = asked.explain(card["uuid"], **HTML)
         assert page.mimetype == "text/html"
         assert "This service keeps no chart" in text_of(page)
-        assert "weakness: weakness that began after the steroid course did (or is undated) 1 fact" in text_of(page)
+        said = "weakness: weakness that began after the steroid course did (or is undated) (value sets: Muscle weakness"
+        assert said in text_of(page)
+        assert "Five chair rises, time) 1 fact" in text_of(page)
 
     def test_what_could_not_be_read_is_neither_so_nor_not_so(self, asked: Asked) -> None:
         """T23: without results the card still stands; what only they could tell is unknown, and named."""

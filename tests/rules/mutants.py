@@ -24,7 +24,10 @@ SWAPPED = {
     "activity_minutes_below": "activity_minutes_at_most",
     "activity_minutes_at_most": "activity_minutes_below",
 }
-FLAGS = ("confirmed", "red_flag", "undated_counts", "undated_since_counts", "undated_only", "two_low_weights")
+FLAGS = (
+    "confirmed", "red_flag", "undated_counts", "undated_since_counts", "undated_only", "two_low_weights", "last_before",
+    "first_of_run",
+)  # fmt: skip
 FLIPPED_BOTH_WAYS = {"red_flag": "new_within_days", "undated_counts": "older_than_days"}  # where the other is given
 NOT_LIMITS = ("decimals",)
 

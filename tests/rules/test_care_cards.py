@@ -144,6 +144,36 @@ THIN = {"results": [{"what": "bmi", "value": 17.6, "unit": "kg/m2", "on": "T-5d"
 BURNT = {"conditions": [coded("T31.30", 310), coded("M62.81", 300)]}
 
 
+def measured(what: str, value: float, unit: str, days: int, **more: float) -> dict[str, object]:
+    return {"what": what, "value": value, "unit": unit, "on": f"T-{days}d", **more}
+
+
+CK_48_TIMES = measured("creatine-kinase", 9600, "U/L", 1, high=200)
+
+
+@pytest.mark.parametrize(("days", "again"), [(1, False), (2, True), (60, True)])
+def test_g7_potassium_and_kidney_function_from_before_a_dangerous_ck_do_not_count(days: int, again: bool) -> None:
+    """Section 7, R05: repeat, renal, K. A potassium of 60 days ago says nothing of the muscle injury of yesterday."""
+    earlier = [measured("potassium", 4.1, "mmol/L", days), measured("creatinine", 0.9, "mg/dL", days, high=1.2)]
+    offered = offered_to(patient(results=[CK_48_TIMES, *earlier]))
+    assert ("Potassium" in offered) is again
+    assert ("Kidney function" in offered) is again
+
+
+def test_b84_a_dangerous_potassium_is_repeated_whatever_was_measured_before() -> None:
+    results = [measured("potassium", 7.0, "mmol/L", 1), measured("potassium", 4.1, "mmol/L", 60)]
+    assert "Potassium (repeat)" in offered_to(patient(results=results))
+    assert "Potassium (repeat)" in offered_to(patient(results=[CK_48_TIMES, *results]))
+
+
+@pytest.mark.parametrize(("days", "again"), [(1, False), (2, True)])
+def test_g7_a_vital_capacity_from_before_a_dangerous_breathing_value_does_not_count(days: int, again: bool) -> None:
+    """R04: "check FVC now" is no empty word where only an older one is there."""
+    results = [measured("maximal-inspiratory-pressure", 25, "cm[H2O]", 1), measured("fvc", 90, "%", days)]
+    offered = offered_to(patient(conditions=[coded("G12.21", 400)], results=results))
+    assert ("Spirometry" in offered) is again
+
+
 @pytest.mark.parametrize(("days", "again"), [(90, False), (91, True), (200, True)])
 @pytest.mark.parametrize(
     ("record", "what", "label"),

@@ -251,6 +251,19 @@ def test_a_rule_for_older_patients_is_not_unknown_for_a_child(source: str) -> No
     assert unknown == []
 
 
+def test_signs_of_cortisol_excess_keep_their_tests_while_medications_are_unread() -> None:
+    """S54, A-13: a steroid that nobody could read hides neither the tests nor that the sign is newer than the visit."""
+    conditions = (
+        CaseCondition(code="M62.81", name="Muscle weakness (generalized)", onset="T-100d"),
+        CaseCondition(code="E24.0", name="Pituitary-dependent Cushing's disease", onset="T-20d"),
+    )
+    seen = (CaseVisit(on="T-60d", specialty="specialty-endocrinology"),)
+    resources = resources_of(Case(id="s54", title="S54", expect={}, conditions=conditions, visits=seen))
+    evaluation = evaluation_of(resources, medicationStatements=SourceState.FAILED)
+    fired = {a.rule.number: {offer.order for offer in a.offers} for a in evaluation.fired}
+    assert "cushing-tests" in fired["R13"]
+
+
 @pytest.mark.parametrize(
     ("medications", "rule"),
     [

@@ -30,6 +30,7 @@ PREGNANCY: Table = toml(RULES / "orders.toml")["pregnancy"]
 CARDS = toml(RULES / "cards.toml")
 REASONS: dict[str, Table] = CARDS["override_reasons"]
 GATES = toml(RULES / "gates.toml")
+DOMAINS = toml(RULES / "risk_domains.toml")["domain"]
 TIERS = toml(RULES / "tiers.toml")
 TITLES = toml(RULES / "value_sets.toml")
 NUMBERS = {rule["id"]: rule["number"] for rule in WRITTEN}
@@ -57,6 +58,20 @@ def away(number: str) -> dict[str, str]:
     """Each answer and how long it keeps the card of a rule away."""
     table = rows(section(number), "Answers (override reasons), and how long each keeps the card away")
     return {answer: stay for stay, answers in table for answer in answers.split("; ")}
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=[domain["name"] for domain in DOMAINS])
+def test_every_risk_domain_stands_with_what_shows_it_and_what_makes_it_strong(domain: Table) -> None:
+    """B-06, B-81: each value set, window and shared question."""
+    table = PAGE.partition("### Risk domains")[2].partition("\n### ")[0]
+    (row,) = (line for line in table.splitlines() if line.startswith(f"| {domain['title']}"))
+    title, shown, strong = row.strip("| ").split(" | ")
+    for field, said in (("sets", shown), ("strong", strong)):
+        assert all(TITLES[name]["title"] in said for name in domain.get(field, ()))
+    for field, said in (("unless", title), ("when", shown), ("strong_when", strong)):
+        assert all(GATES["criteria"][name]["says"] in said for name in domain.get(field, "").split() if name != "or")
+    assert all(f"within {days} days" in shown for days in domain.get("within_days", {}).values())
+    assert (strong == "never") is not any(field.startswith("strong") for field in domain)
 
 
 @by_rule
@@ -113,6 +128,9 @@ def test_every_order_stands_with_its_step_and_when_it_is_offered_and_pre_selecte
         assert when.startswith(cell(offer.get("when", "always")))
         assert preselected == cell(offer.get("preselect_when", "never"))
         assert str(order.get("look_back_days") or "") in again
+        since = offer.get("seen_since")
+        assert ("what was before the newest" in again) is (since is not None)
+        assert cell(since or "") in again
 
 
 @by_rule

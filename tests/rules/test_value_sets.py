@@ -270,7 +270,7 @@ PLANTED: list[tuple[Check, Callable[[Path], None], str]] = [
     (repeated, plant_row(WEAKNESS, f"{ICD},R53.1,Weakness,exact,again,"), "weakness R53.1"),
     (empty, plant_empty, "tsh"),
     (undescribed, plant("value_sets.toml", "[weakness]", "[weekness]"), "weekness"),
-    (undescribed, plant("value_sets.toml", 'resource = "condition"', 'resource = "problem"'), "acute-stroke"),
+    (undescribed, plant("value_sets.toml", 'resource = "condition"', 'resource = "problem"'), "acute-respiratory"),
     (mistyped_snomed, plant(WEAKNESS, "249939004", "249939044"), "weakness 249939044"),
     (mistyped_snomed, plant(WEAKNESS, "249939004", "249993004"), "weakness 249993004"),
     (mistyped_loinc, plant("value_sets/tsh.csv", "3016-3", "3016-4"), "tsh 3016-4"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from cds_service.cards.knowledge import load_deck
 from cds_service.cases import Case, load_cases
 from cds_service.cli.rules_page.answers import answers
+from cds_service.cli.rules_page.domains import risk_domains
 from cds_service.cli.rules_page.findings import findings
 from cds_service.cli.rules_page.firing import beside_other_rules, when_it_fires
 from cds_service.cli.rules_page.gates import gates_here, gates_of_all_rules
@@ -59,7 +60,7 @@ def _anchor(rule: Rule) -> str:
 
 
 def _for_all_rules(pack: Pack) -> Iterator[str]:
-    """Gates, findings, tiers, cards and answers: what is said once for every rule."""
+    """Gates, findings, risk domains, tiers, dates, cards and answers: what is said once for every rule."""
     cards, tiers = pack.deck.cards, pack.knowledge.rules.tiers
     yield "## What holds for all rules\n"
     yield "### Gates\n"
@@ -67,6 +68,9 @@ def _for_all_rules(pack: Pack) -> Iterator[str]:
     yield "\n### Findings\n"
     yield "What counts as a finding, and its level. F0 is no finding.\n"
     yield from findings(pack)
+    yield "\n### Risk domains\n"
+    yield "They are counted, never weighted.\n"
+    yield from risk_domains(pack)
     yield "\n### Tiers\n"
     yield "The tier says how urgent the whole picture is. The highest that is reached counts; the card prints why.\n"
     yield "| Tier | Reached when | Highest indicator |"
@@ -74,7 +78,9 @@ def _for_all_rules(pack: Pack) -> Iterator[str]:
     for tier, reached in tiers.reached_when.items():
         yield f"| {tier} | {reached} | {tiers.caps.get(tier, 'no card')} |"
     yield "\nThe tier has no say over a rule with its own trigger.\n"
-    yield "### Cards\n"
+    yield "### Dates\n"
+    yield from (f"- {sentence}" for sentence in cards.page.dates)
+    yield "\n### Cards\n"
     yield from (f"- {sentence}" for sentence in cards.page.cards)
     for group, leads in cards.leads.items():
         yield f"- {group.capitalize()} card, who leads among equals: {', '.join(leads)}."

@@ -38,7 +38,7 @@ def _row(offer: Offer, pack: Pack) -> str:
         "second" if offer.second else "first",
         "; ".join(_when(offer, order, pack)),
         in_words(offer.preselect_when) if offer.preselect_when else "never",
-        not_again_within(order),
+        not_again_within(order) + _but_seen_since(offer),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -49,6 +49,10 @@ def _when(offer: Offer, order: Order, pack: Pack) -> Iterator[str]:
         yield f"not with an active entry of {pack.titles(order.written.settled_by)}"
     if order.written.needs_finding:
         yield "not without a finding (C6)"
+
+
+def _but_seen_since(offer: Offer) -> str:
+    return f"; what was before the newest {in_words(offer.seen_since)} does not count (G7)" if offer.seen_since else ""
 
 
 def not_again_within(order: Order) -> str:

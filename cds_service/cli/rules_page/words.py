@@ -42,7 +42,7 @@ def expressions_of(rule: Rule) -> list[str]:
     """Every expression of a rule, in the order in which a card comes about."""
     texts = [text for fires in rule.fires for text in (fires.when, fires.unless)]
     texts += [suppression.when for suppression in rule.suppressed]
-    texts += [text for offer in rule.offers for text in (offer.when, offer.preselect_when)]
+    texts += [text for offer in rule.offers for text in (offer.when, offer.preselect_when, offer.seen_since)]
     texts += [advice.when for advice in rule.advice]
     return [text for text in texts if text is not None] + [*rule.looked_for, *rule.context]
 

@@ -8,6 +8,7 @@ import pytest
 from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.orders import Remaining, remaining
 from cds_service.rule_engine.inquiry import fact_of
+from cds_service.rule_engine.model import OfferedOrder
 from tests.unit.cards.builders import (
     activity,
     condition,
@@ -200,6 +201,15 @@ def test_a_sign_without_an_onset_is_new_once(deck: CardDeck) -> None:
     assert not is_offered(remaining([coded], facts_of(weak, first, again, test), deck.orders))
 
 
+@pytest.mark.parametrize(("ago", "again"), [(2, True), (1, False), (0, False)])
+def test_a_test_from_before_a_dangerous_result_asks_again(deck: CardDeck, ago: int, again: bool) -> None:
+    """G7: ``seen_since`` of an offer; R05's creatine kinase of yesterday beside an older potassium."""
+    ck = result("creatine-kinase", ago=1, value=9600, high=200)
+    asked = OfferedOrder("potassium", seen_since=ck.effective)
+    assessment = msgspec.structs.replace(fired("R05", findings=(), facts=(fact_of(ck),)), offers=(asked,))
+    assert is_offered(remaining([assessment], facts_of(ck, result("potassium", ago=ago)), deck.orders)) is again
+
+
 # --- G8: care already under way ---------------------------------------------------------------------------------------
 
 
@@ -245,6 +255,16 @@ def test_a_visit_before_the_onset_does_not_count(deck: CardDeck) -> None:
     assert answer.dropped == {"referral-neurology": "under-care"}
 
 
+def test_a_visit_before_the_newest_sign_of_the_rule_does_not_count(deck: CardDeck) -> None:
+    """G7: ``seen_since``, for signs that are no findings: results."""
+    weak, seen = condition("weakness", onset=100), visit("specialty-endocrinology", ago=60)
+    assessment = fired("R13", "referral-endocrinology", findings=WEAKNESS)
+    for ago, offered in ((59, True), (61, False)):
+        order = OfferedOrder("referral-endocrinology", seen_since=result("calcium", ago=ago).effective)
+        asked = msgspec.structs.replace(assessment, offers=(order,))
+        assert is_offered(remaining([asked], facts_of(weak, seen), deck.orders)) is offered
+
+
 @pytest.mark.parametrize("order", ["referral-physiotherapy", "referral-dietitian"])
 def test_an_active_physiotherapy_or_dietitian_order_counts_for_365_days(deck: CardDeck, order: str) -> None:
     """B-94."""
@@ -276,6 +296,24 @@ def test_a_normal_result_of_another_day_leaves_nothing_to_repeat(deck: CardDeck)
     ck, later = result("creatine-kinase", ago=30, value=1400, high=170), result("creatine-kinase", ago=3, value=90)
     assessment = fired("R09", "ck", findings=WEAKNESS, facts=(fact("ck", measured=30, reference=ck.reference),))
     assert not is_offered(remaining([assessment], facts_of(WEAK, ck, later), deck.orders))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "label"),
+    [
+        (result("creatine-kinase", ago=60, value=120, high=170), "Creatine kinase (CK) (repeat)"),
+        (ordered("creatine-kinase-order", ago=4, status="completed"), "Creatine kinase (CK) (repeat)"),
+        (ordered("creatine-kinase-order", ago=2), None),
+    ],
+)
+def test_what_was_there_before_the_abnormal_value_hinders_no_repeat(
+    deck: CardDeck, earlier: object, label: str | None
+) -> None:
+    """B-84: neither an earlier result nor the order that led to the value; an order since then does."""
+    ck = result("creatine-kinase", ago=3, value=1400, high=170)
+    assessment = fired("R09", "ck", findings=WEAKNESS, facts=(fact("ck", measured=3, reference=ck.reference),))
+    answer = remaining([assessment], facts_of(WEAK, earlier, ck), deck.orders)
+    assert [k.label for k in answer.kept] == ([label] if label else [])
 
 
 def test_strength_is_measured_until_grip_and_chair_rise_are_there(deck: CardDeck) -> None:

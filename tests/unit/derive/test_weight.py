@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cds_service.derive.weight import WeightTrend
-from cds_service.record import ActivityEntry, SourceState
+from cds_service.partial_date import PartialDate
+from cds_service.record import ActivityEntry, ObservationEntry, SourceState
 from tests.unit.rule_engine.charts import ask, condition, facts_of, on, result
 
 
@@ -101,6 +102,22 @@ def test_the_facts_name_both_weights() -> None:
         ("80 kg", "highest of its half year"),
         ("72 kg", "10.0 % below the weight of 80 kg"),
     ]
+
+
+@pytest.mark.parametrize(("last_before", "dated"), [(False, on(20)), (True, on(120))])
+def test_a_loss_is_dated_by_the_first_low_weight_or_the_last_one_before_it(
+    last_before: bool, dated: PartialDate
+) -> None:
+    """A-15."""
+    (entry,) = ask(facts_of(*LOSS), weight_loss_above=5, last_before=last_before).entries
+    assert isinstance(entry, ObservationEntry)
+    assert entry.effective == dated
+
+
+def test_no_body_mass_index_comes_before_one_that_was_always_low() -> None:
+    low = [result("bmi", 17, "kg/m2", 90), result("bmi", 17, "kg/m2", 5)]
+    assert ask(facts_of(result("bmi", 19, "kg/m2", 200), *low), bmi_below=18.5, last_before=True).entries != ()
+    assert ask(facts_of(*low), bmi_below=18.5, last_before=True).entries == ()
 
 
 def test_weights_not_seen_leave_the_loss_unknown() -> None:

@@ -138,6 +138,15 @@ def test_b83_since_is_exact_between_instants_and_by_day_between_dates(began: str
     assert ask(facts, others=others, done=("brain-imaging",), since="weak").value is holds
 
 
+@pytest.mark.parametrize(("ordered", "holds"), [("2026-11-18T18:00:00Z", False), ("2026-11-19", True)])
+def test_newer_than_a_day_is_on_a_later_one(ordered: str, holds: bool) -> None:
+    others = {"numb": Criterion(says="numb", condition=("sensory",))}
+    newer = {"done": ("spine-mri",), "newer_than": "numb", "others": others}
+    entry = order("spine-mri", ordered)
+    assert ask(facts_of(entry, condition("sensory", onset="2026-11-18T08:00:00Z")), **newer).value is holds
+    assert ask(facts_of(entry), **newer).value is True
+
+
 @pytest.mark.parametrize(
     ("began", "days", "holds"), [(2, 2, True), (3, 2, False), (300, None, True), (None, None, True), (None, 2, False)]
 )

@@ -6,7 +6,7 @@ import pytest
 
 from cds_service.record import SourceState
 from cds_service.rule_engine.criterion import Criterion
-from tests.unit.rule_engine.charts import ask, condition, facts_of, result
+from tests.unit.rule_engine.charts import ask, condition, facts_of, on, result
 
 
 def potassium(value: float, ago: float | str | None = 1, unit: str | None = "mmol/L", **more: object) -> object:
@@ -305,3 +305,13 @@ def test_a_high_calcium_needs_no_albumin() -> None:
     assert ask(raised, **question).facts[0].threshold == "above 2.75 mmol/L (albumin-adjusted: 2.78)"
     slip = facts_of(result("calcium", 2.4, "mmol/L"), result("albumin", 4.2, "g/L"))
     assert ask(slip, **question).value is False
+
+
+@pytest.mark.parametrize(("between", "dated"), [(None, 80), (0.6, 80), (1.0, 5)])
+def test_the_first_of_the_present_run_of_low_results_dates_them(between: float | None, dated: int) -> None:
+    """A-15."""
+    low = [result("phosphate", 0.6, "mmol/L", ago, low=0.8, high=1.5) for ago in (80, 5)]
+    others = [] if between is None else [result("phosphate", between, "mmol/L", 40, low=0.8, high=1.5)]
+    verdict = ask(facts_of(*low, *others), result=("phosphate",), low_by_range=True, first_of_run=True)
+    assert [entry.effective for entry in verdict.entries] == [on(dated)]
+    assert [fact.date for fact in verdict.facts] == [on(5).text]

@@ -10,7 +10,7 @@ from cds_service.rule_engine.criterion import Criterion
 from tests.unit.rule_engine.charts import ask, condition, facts_of, result
 
 LEFT, RIGHT, BOTH = Site("left", "lower"), Site("right", "lower"), Site("bilateral", "lower")
-LEFT_ARM = Site("left", "upper")
+LEFT_ARM, RIGHT_ARM = Site("left", "upper"), Site("right", "upper")
 
 
 def weakness(site: Site = NOWHERE, **more: object) -> object:
@@ -82,13 +82,15 @@ def test_only_one_side(sites: list[Site], holds: bool) -> None:
     ("old", "new", "holds"),
     [
         (LEFT, RIGHT, True), (LEFT, LEFT, False), (LEFT, BOTH, True), (LEFT, Site(), False),
-        (Site(), RIGHT, False), (None, RIGHT, True), (None, Site(), False),
+        (Site(), RIGHT, False), (None, RIGHT, True), (None, Site(), False), (BOTH, RIGHT, False), (BOTH, LEFT, False),
+        (LEFT_ARM, LEFT, True), (LEFT_ARM, LEFT_ARM, False), (LEFT_ARM, Site("left"), False),
+        (Site("left"), LEFT_ARM, False), (BOTH, LEFT_ARM, True),
     ],
 )  # fmt: skip
-def test_another_side_than_an_old_deficit(old: Site | None, new: Site, holds: bool) -> None:
+def test_another_place_than_an_old_deficit(old: Site | None, new: Site, holds: bool) -> None:
     sequelae = [] if old is None else [condition("stroke-sequelae", onset=400, site=old)]
     others = {"old": Criterion(says="sequelae", condition=("stroke-sequelae",))}
-    verdict = ask(facts_of(weakness(new), *sequelae), others=others, condition=("weakness",), not_same_side_as="old")
+    verdict = ask(facts_of(weakness(new), *sequelae), others=others, condition=("weakness",), not_same_place_as="old")
     assert verdict.value is holds
 
 
@@ -101,6 +103,28 @@ def test_b01_only_an_older_entry_of_the_same_set_makes_it_old(before: set[str], 
     earlier = [condition(*before, onset=400, site=LEFT)] if before else []
     facts = facts_of(condition("weakness", recorded=1, site=LEFT), *earlier)
     assert ask(facts, condition=("weakness", "paralysis"), new_within_days=2).value is holds
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "holds"),
+    [
+        (LEFT, LEFT_ARM, True), (LEFT_ARM, LEFT_ARM, False), (LEFT_ARM, RIGHT_ARM, True),
+        (Site("left"), LEFT_ARM, False), (LEFT_ARM, Site("left"), False), (Site(), LEFT_ARM, True),
+        (Site(), Site(), False),
+    ],
+)  # fmt: skip
+def test_b01_only_an_older_entry_of_the_same_place_makes_it_old(old: Site, new: Site, holds: bool) -> None:
+    """The same side, and the same limb where both entries name one."""
+    facts = facts_of(condition("weakness", onset=400, site=old), condition("weakness", recorded=1, site=new))
+    assert ask(facts, condition=("weakness",), new_within_days=2).value is holds
+
+
+@pytest.mark.parametrize(("places", "both"), [((LEFT,), False), ((LEFT, RIGHT_ARM), True), ((LEFT, Site()), False)])
+def test_a_fall_of_measured_strength_has_a_place(places: tuple[Site, ...], both: bool) -> None:
+    grades = (5, "{score}", 5), (4, "{score}", 1)
+    facts = facts_of(*(result("mrc-grade", *grade, site=site) for site in places for grade in grades))
+    assert ask(facts, strength_fall=True, site="both-sides").value is both
+    assert ask(facts, strength_fall=True).value is True
 
 
 @pytest.mark.parametrize(("fall", "holds"), [(13, True), (12, False), (27, True), (28, False)])
