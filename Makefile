@@ -22,15 +22,14 @@ serve: $(READY) ## run the service, open to every caller, on this machine
 hapi: $(READY) ## start a real HAPI FHIR with the synthetic patients (JDK 17 or newer, Maven)
 	PORT=$(PORT) $(BIN)/python docker/hapi/run.py
 
-# Tests of whole processes and of waiting run one after the other, with the machine to themselves; all others on every
-# core, a file at a time. pytest ends with 5 when nothing was chosen: an error only where both halves are empty.
-WHOLE_PROCESSES := $(addprefix tests/,browser exposed faults fuzz hapi threats)
+# Two halves (tests/conftest.py): most tests on every core, a file at a time; then those that need the machine to
+# themselves. pytest ends with 5 when nothing was chosen: an error only where both halves are empty.
 test: $(READY) ## run the tests; names what was skipped and why
 	@outcome=5; \
 	run() { $(BIN)/python -m pytest -ra "$$@" $(PYTEST_ARGS); \
 	  case $$? in 0) [ $$outcome = 1 ] || outcome=0;; 5) ;; *) outcome=1;; esac; }; \
-	run --numprocesses auto --dist loadfile $(addprefix --ignore=,$(WHOLE_PROCESSES)); \
-	run --cov-append $(WHOLE_PROCESSES); \
+	run --half shared --numprocesses auto --dist loadfile; \
+	run --half alone --cov-append; \
 	exit $$outcome
 
 check: $(READY) ## lint, format, types, imports, rules, generated documents

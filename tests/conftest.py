@@ -1,4 +1,7 @@
-"""The databases on which the service must behave alike: an SQLite file, and a real PostgreSQL where there is one."""
+"""For all tests: the two halves of `make test`, and the databases on which the service must behave alike.
+
+The databases are an SQLite file, and a real PostgreSQL where there is one.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,28 @@ from sqlalchemy import create_engine, text
 from tests import postgresql
 
 _numbers = itertools.count()
+HERE = Path(__file__).parent
+# Whole processes, a real browser, waiting that is measured: these are not to compete with other tests.
+ALONE = [
+    HERE / name
+    for name in (
+        "browser", "exposed", "faults", "fuzz", "hapi", "threats",
+        "http/test_size_and_kind.py", "http/test_store_trouble.py", "http/test_surface.py",
+        "unit/fhir/test_client.py", "unit/test_prefetch.py",
+    )
+]  # fmt: skip
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--half", choices=("shared", "alone"), help="tests that share the machine, or those that may not")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    half = config.getoption("half")
+    if half is not None:
+        wanted = {item for item in items if any(map(item.path.is_relative_to, ALONE)) == (half == "alone")}
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = [item for item in items if item in wanted]
 
 
 @pytest.fixture(scope="session")

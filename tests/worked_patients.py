@@ -13,5 +13,6 @@ BY_RULE: dict[str, list[Case]] = {}
 for _rule, _case in load_cases(RULES):
     BY_RULE.setdefault(_rule, []).append(_case)
 CASES = [case for cases in BY_RULE.values() for case in cases]
+BY_ID = {case.id: case for case in CASES}
 
 by_rule = pytest.mark.parametrize("cases", BY_RULE.values(), ids=BY_RULE)

@@ -22,9 +22,9 @@ import structlog
 from flask.testing import FlaskClient
 
 from cds_service.app import STORE, create_app
-from cds_service.cases import load_cases
 from cds_service.rule_engine.loader import load_knowledge
 from cds_service.settings import Settings
+from tests import worked_patients
 from tests.ehr import PUBLIC_URL, Ehr, write_clients
 from tests.fuzz.altered import CANARY, altered, request_of
 from tests.http.stand_in import CALL
@@ -36,7 +36,7 @@ MEMORY_MB = 60
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 RULES = Settings().rules_dir
 KNOWLEDGE = load_knowledge(RULES, NOW.date())
-CASES = [case for _, case in load_cases(RULES) if not case.deceased]
+CASES = [case for case in worked_patients.CASES if not case.deceased]
 # The first patient of each rule that fires, unaltered, so that every rule is reached whatever is drawn.
 FIRING = {
     rule: case

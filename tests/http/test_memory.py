@@ -20,18 +20,17 @@ from flask.testing import FlaskClient
 from cds_service.app import STORE, create_app
 from cds_service.cards.knowledge import load_deck
 from cds_service.case_resources import PATIENT_ID, case_resources
-from cds_service.cases import load_cases
 from cds_service.fhir.reader import RESOURCES
 from cds_service.record import SourceName
 from cds_service.rule_engine.loader import load_knowledge
 from cds_service.settings import Settings
 from tests.ehr import PUBLIC_URL, Ehr, write_clients
 from tests.http.stand_in import CALL, FEEDBACK
+from tests.worked_patients import BY_ID
 
 RULES = Path(__file__).parents[2] / "rules"
 T = datetime(2026, 11, 2, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-CASES = {case.id: case for _, case in load_cases(RULES)}
 TABLES = load_knowledge(RULES, T.date()).tables
 Json = dict[str, Any]
 
@@ -95,7 +94,7 @@ class Chart:
     def __init__(self, call: Callable[[str, Json], Any], case: str) -> None:
         self._call = call
         self.patient_id = f"p{uuid.uuid4()}"
-        written = json.dumps(case_resources(CASES[case], TABLES, T))
+        written = json.dumps(case_resources(BY_ID[case], TABLES, T))
         self.resources: list[Json] = json.loads(written.replace(f"Patient/{PATIENT_ID}", f"Patient/{self.patient_id}"))
         self.resources[0]["id"] = self.patient_id
         self.answer: Json = {}
@@ -281,7 +280,7 @@ def new_onset(chart: Chart) -> None:
 
 def higher_finding_level(chart: Chart) -> None:
     """Wasting (F2) beside weakness (F1)."""
-    wasting = next(r for r in case_resources(CASES[WARNING], TABLES, T) if r["resourceType"] == "Condition")
+    wasting = next(r for r in case_resources(BY_ID[WARNING], TABLES, T) if r["resourceType"] == "Condition")
     chart.resources.append(a_condition(chart, code=wasting["code"]))
 
 

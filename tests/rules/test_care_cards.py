@@ -11,17 +11,17 @@ from cds_service.cards.compose import CardContext, Composed, compose
 from cds_service.cards.knowledge import load_deck
 from cds_service.cards.memory import NO_MEMORY
 from cds_service.case_resources import PATIENT_ID, case_resources
-from cds_service.cases import Case, load_cases
+from cds_service.cases import Case
 from cds_service.fhir.reader import payloads_from_resources, read_record
 from cds_service.rule_engine.evaluate import evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import load_knowledge
 from tests.rules.tables import RULES
+from tests.worked_patients import BY_ID
 
 AS_OF = datetime(2026, 11, 2, 12, tzinfo=UTC)
 KNOWLEDGE = load_knowledge(RULES, AS_OF.date())
 DECK = load_deck(RULES)
-CASES = {case.id: case for _, case in load_cases(RULES)}
 
 
 def cards_of(case: Case) -> Composed:
@@ -50,20 +50,20 @@ CARE_LEADS = {"malnutrition", "immobility-complications", "falls", "burn-trauma-
 )
 def test_falls_without_a_finding_name_no_weakness(case_id: str) -> None:
     """B-78."""
-    answer = cards_of(CASES[case_id])
+    answer = cards_of(BY_ID[case_id])
     (card,) = answer.cards
     assert "weakness" not in card.summary.lower()
     assert "weakness" not in str(card.detail).lower()
 
 
 def test_falls_with_a_finding_name_it() -> None:
-    assert "with weakness" in care_card(CASES["R22-P1"])
+    assert "with weakness" in care_card(BY_ID["R22-P1"])
 
 
 def test_a_newly_swollen_leg_leads_the_care_card() -> None:
     """B-45: also before the warnings that C4 places ahead of it (R14)."""
-    swollen = CASES["R23-P3"]
-    wasting = CASES["R14-P1"]
+    swollen = BY_ID["R23-P3"]
+    wasting = BY_ID["R14-P1"]
     both = msgspec.structs.replace(
         wasting, conditions=(*wasting.conditions, *swollen.conditions), results=(*wasting.results, *swollen.results)
     )
@@ -75,7 +75,7 @@ def test_a_newly_swollen_leg_leads_the_care_card() -> None:
 
 def test_a_newly_swollen_leg_says_thrombosis_first() -> None:
     """B-45, B-53: Wells assessment and ultrasound have no verified code and are text."""
-    text = care_card(CASES["R23-P3"])
+    text = care_card(BY_ID["R23-P3"])
     assert "exclude deep vein thrombosis today" in text
     assert "Leg vein ultrasound, same day" in text
     assert "Wells assessment" in text
@@ -83,13 +83,13 @@ def test_a_newly_swollen_leg_says_thrombosis_first() -> None:
 
 def test_a_missing_braden_score_is_named() -> None:
     """B-45: it never triggers; the card says that it was not found."""
-    text = care_card(CASES["R23-P1"])
+    text = care_card(BY_ID["R23-P1"])
     assert "a Braden score within 30 days" in text
 
 
 def test_stimulation_is_not_mentioned_with_a_pacemaker() -> None:
     """A8."""
-    case = CASES["R21-P1"]
+    case = BY_ID["R21-P1"]
     assert "Electrical muscle stimulation" in care_card(case)
     paced = msgspec.convert(
         {"code": "Z95.0", "name": "Presence of cardiac pacemaker", "onset": "T-900d"}, type(case.conditions[0])
@@ -99,14 +99,14 @@ def test_stimulation_is_not_mentioned_with_a_pacemaker() -> None:
 
 def test_a_plan_that_did_not_help_shows_first_and_latest_value() -> None:
     """A-43."""
-    text = care_card(CASES["R25-P1"])
+    text = care_card(BY_ID["R25-P1"])
     assert "17" in text
     assert "16.6" in text
 
 
 def test_a74_a_warning_of_r05_leads_the_diagnostic_card() -> None:
     """One card, not two: CK at twelve times its limit beside other findings to be looked into."""
-    ck, pattern = CASES["R05-P2"], CASES["R06-MRC-grade"]
+    ck, pattern = BY_ID["R05-P2"], BY_ID["R06-MRC-grade"]
     both = msgspec.structs.replace(
         pattern,
         conditions=(*pattern.conditions, *ck.conditions),

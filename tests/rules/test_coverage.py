@@ -13,7 +13,6 @@ import pytest
 
 from cds_service.cards.knowledge import load_deck
 from cds_service.case_resources import PATIENT_ID, case_resources
-from cds_service.cases import load_cases
 from cds_service.cli.coverage import FILE, Claim, ClaimFile, Coverage, coverage_of, coverage_page
 from cds_service.errors import RuleFileError
 from cds_service.fhir.reader import payloads_from_resources, read_record
@@ -23,25 +22,25 @@ from cds_service.rule_engine.loader import load_knowledge
 from cds_service.rule_engine.model import Evaluation, Status
 from cds_service.rule_engine.written import read_struct
 from tests.rules.tables import RULES
+from tests.worked_patients import BY_ID
 
 AS_OF = datetime(2026, 11, 2, 12, tzinfo=UTC)
 KNOWLEDGE = load_knowledge(RULES, AS_OF.date())
 DECK = load_deck(RULES)
-CASES = {case.id: case for _, case in load_cases(RULES)}
 CLAIMS = read_struct(RULES / FILE, ClaimFile).claim
 by_claim = pytest.mark.parametrize("claim", CLAIMS, ids=[claim.id for claim in CLAIMS])
 
 
 @cache
 def evaluation_of(case_id: str) -> Evaluation:
-    resources = [msgspec.json.encode(r) for r in case_resources(CASES[case_id], KNOWLEDGE.tables, AS_OF)]
+    resources = [msgspec.json.encode(r) for r in case_resources(BY_ID[case_id], KNOWLEDGE.tables, AS_OF)]
     payloads = payloads_from_resources(resources)
     record = read_record(payloads, PATIENT_ID, vocabulary=KNOWLEDGE.vocabulary, as_of=AS_OF)
     return evaluate(KNOWLEDGE.rules, gather_facts(record, KNOWLEDGE, AS_OF))
 
 
 def test_all_112_claims_are_answered() -> None:
-    coverage = coverage_of(RULES, KNOWLEDGE, DECK, CASES)
+    coverage = coverage_of(RULES, KNOWLEDGE, DECK, BY_ID)
     assert coverage.faults == {}
     assert coverage.line.endswith("112 / 112")
 
@@ -116,7 +115,7 @@ def planted(tmp_path: Path) -> Callable[[str, str], Path]:
 
 
 def coverage_in(folder: Path) -> Coverage:
-    return coverage_of(folder, KNOWLEDGE, DECK, CASES)
+    return coverage_of(folder, KNOWLEDGE, DECK, BY_ID)
 
 
 @pytest.mark.parametrize(("before", "after", "sentence"), PLANTED)

@@ -13,16 +13,15 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds_service.app import STORE, create_app
-from cds_service.cases import load_cases
 from cds_service.rule_engine.loader import load_knowledge
 from cds_service.settings import Settings
 from tests.fuzz.altered import request_of
 from tests.http.stand_in import CALL
+from tests.worked_patients import BY_ID
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 RULES = Settings().rules_dir
 KNOWLEDGE = load_knowledge(RULES, NOW.date())
-CASES = {case.id: case for _, case in load_cases(RULES)}
 # A worked patient whose entries some question compares with each other, and which of them are many.
 MANY = {
     "R20-P1": "conditions",  # new unless another entry is older
@@ -71,14 +70,14 @@ def seconds(client: FlaskClient, body: bytes) -> float:
 
 @pytest.mark.parametrize("case", MANY)
 def test_four_times_as_many_entries_take_far_less_than_sixteen_times_as_long(client: FlaskClient, case: str) -> None:
-    request = request_of(CASES[case], KNOWLEDGE, NOW)
+    request = request_of(BY_ID[case], KNOWLEDGE, NOW)
     few, lots = (seconds(client, with_many(request, MANY[case], number)) for number in (FEW, LOTS))
     assert lots < 8 * few + 0.05
 
 
 def test_a_code_list_without_end_takes_time_in_proportion(client: FlaskClient) -> None:
     """Each of them is looked up among the prefixes of ICD-10-CM."""
-    request = request_of(CASES["R20-P1"], KNOWLEDGE, NOW)
+    request = request_of(BY_ID["R20-P1"], KNOWLEDGE, NOW)
     system = "http://hl7.org/fhir/sid/icd-10-cm"
 
     def with_codes(number: int) -> bytes:
