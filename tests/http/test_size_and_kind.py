@@ -4,7 +4,7 @@ import http.client
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
@@ -168,14 +168,23 @@ BOMBS = {
 }
 
 
+@pytest.fixture(scope="module")
+def a_million_keys_read() -> float:
+    """CPU seconds in which the standard library reads a million keys here: the measure of a machine."""
+    return quickest(json.loads, million_keys(b"{", b"}"))
+
+
 @pytest.mark.parametrize("name", BOMBS)
-def test_t15_a_bomb_is_400_within_a_tenth_of_a_second(client: FlaskClient, name: str) -> None:
+def test_t15_a_bomb_is_400_long_before_it_could_be_read(
+    client: FlaskClient, name: str, a_million_keys_read: float
+) -> None:
+    """T15 says 100 ms: a fifth of what reading a million keys takes where that takes half a second."""
     started = time.process_time()
     response = client.post(CALL, data=BOMBS[name], content_type=JSON)
     spent = time.process_time() - started
 
     assert response.status_code == 400
-    assert spent < 0.1
+    assert spent < a_million_keys_read / 5
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -192,15 +201,15 @@ def test_p_13_a_million_keys_cost_no_more_than_three_times_a_valid_body_of_that_
     valid = HEAD + b', "prefetch": {"conditions": {"entry": [' + entries[:-1] + b"]}}}"
 
     assert len(valid) == pytest.approx(len(bomb), rel=0.01)
-    assert quickest(bomb) < 3 * quickest(valid) + 0.01
+    assert quickest(parse_hook_request, bomb) < 3 * quickest(parse_hook_request, valid) + 0.01
 
 
-def quickest(body: bytes) -> float:
-    """CPU seconds to read a call, the least of five."""
+def quickest(read: Callable[[bytes], object], body: bytes) -> float:
+    """CPU seconds to read a body, the least of five."""
     spent = []
     for _ in range(5):
         started = time.process_time()
-        parse_hook_request(body)
+        read(body)
         spent.append(time.process_time() - started)
     return min(spent)
 
