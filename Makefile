@@ -22,13 +22,14 @@ serve: $(READY) ## run the service, open to every caller, on this machine
 hapi: $(READY) ## start a real HAPI FHIR with the synthetic patients (JDK 17 or newer, Maven)
 	PORT=$(PORT) $(BIN)/python docker/hapi/run.py
 
-# Two halves (tests/conftest.py): most tests on every core, a file at a time; then those that need the machine to
-# themselves. pytest ends with 5 when nothing was chosen: an error only where both halves are empty.
+# Two halves (tests/conftest.py): most tests on every core, a file at a time in the order of the folders (the long files
+# are not those with the most tests); then those that need the machine to themselves. pytest ends with 5 when nothing was
+# chosen: an error only where both halves are empty.
 test: $(READY) ## run the tests; names what was skipped and why
 	@outcome=5; \
 	run() { $(BIN)/python -m pytest -ra "$$@" $(PYTEST_ARGS); \
 	  case $$? in 0) [ $$outcome = 1 ] || outcome=0;; 5) ;; *) outcome=1;; esac; }; \
-	run --half shared --numprocesses auto --dist loadfile; \
+	run --half shared --numprocesses auto --dist loadfile --no-loadscope-reorder; \
 	run --half alone --cov-append; \
 	exit $$outcome
 
