@@ -123,7 +123,10 @@ def _visit_in_time(entry: VisitEntry, criterion: Criterion, inquiry: Inquiry) ->
 
 
 def _long_stay(entry: VisitEntry, criterion: Criterion, inquiry: Inquiry) -> bool:
-    """A stay so many days long that overlaps the window; one that is still open lasts until today (A-69, B-41)."""
+    """A stay so many days long that overlaps the window; one that is still open lasts until today (A-69, B-41).
+
+    ``older_than_days`` counts from its end.
+    """
     if entry.resource_type != "Encounter" or entry.start is None or entry.start.is_future(inquiry.as_of):
         return False
     if entry.end is None and entry.status in STAY_OVER:
@@ -131,8 +134,8 @@ def _long_stay(entry: VisitEntry, criterion: Criterion, inquiry: Inquiry) -> boo
     today = inquiry.as_of.date()
     last = today if entry.end is None else min(entry.end.first_day, today)
     long = (last - entry.start.last_day).days >= (criterion.stay_days_at_least or 0)
-    window = criterion.within_days
-    return long and (window is None or (today - last).days <= window)
+    ended_days_ago, window, older = (today - last).days, criterion.within_days, criterion.older_than_days
+    return long and (window is None or ended_days_ago <= window) and (older is None or ended_days_ago > older)
 
 
 def planned_for(criterion: Criterion) -> Ask:

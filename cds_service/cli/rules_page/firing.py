@@ -13,7 +13,7 @@ from cds_service.rule_engine.plain_words import in_words
 
 def when_it_fires(rule: Rule, pack: Pack) -> Iterator[str]:
     """Each way to fire with its card, the tier that a card needs, and what silences the rule."""
-    yield "**It fires**\n"
+    yield "**It fires** (the first line that holds)\n" if len(rule.fires) > 1 else "**It fires**\n"
     for fires in rule.fires:
         yield f"- *{fires.indicator}* ({fires.name}): {plain_words.when_it_fires(fires)}."
         yield f'  Card: "{_summary(fires, rule, pack)}"'
@@ -90,8 +90,9 @@ def _carried(rule: Rule, pack: Pack) -> Iterator[str]:
         carriers = [pack.numbers([other]) for other in rule.carried_by]
         yield (
             f"As {ways} it stands on the card of the first of these that fires: {', '.join(carriers)}. That card then"
-            " offers its first-line orders too and has its id in the extension, but not its words (A-25, B-29). While"
-            " that card is away after an answer, and in any other way to fire, it has a card of its own."
+            " offers its first-line orders too and has its id in the extension, but not its words (A-25, B-29). An"
+            " answer to that card answers for this rule too, for this rule's own days. When they are over first, on new"
+            " evidence of its own, and in any other way to fire, it has a card of its own."
         )
 
 
