@@ -29,11 +29,14 @@ def details(criterion: Criterion, criteria: Mapping[str, Criterion], knowledge: 
     """Of what it is joined, and what narrows it. ``criteria`` are those that its rule may ask by name."""
     if criterion.when is not None:
         yield f"that is: {in_words(criterion.when)}"
+    yield from _of_points(criterion)
     for words, fields in (("value sets", ASKED_SETS), ("of these only", ("only",)), ("not", ("without",))):
         if listed := titles((name for field in fields for name in getattr(criterion, field)), knowledge):
             yield f"{words}: {listed}"
     for level in filter(None, dict.fromkeys((criterion.steroid_level_at_least, criterion.steroid_level_at_most))):
         yield f"level {level}: {knowledge.steroids.level_in_words(level)}"
+    if criterion.recorded_stands_in:
+        yield "without an onset its date of recording counts"
     yield from _of_other_rules(criterion, knowledge)
     for words, name in (
         ("in the same limb as", criterion.same_limb_as),
@@ -46,6 +49,16 @@ def details(criterion: Criterion, criteria: Mapping[str, Criterion], knowledge: 
     if criterion.unless_known_at_site is not None:
         known = criteria[criterion.unless_known_at_site].says
         yield f"not in the limb and side of {known}, unless it is newer than that: B-27, B-72"
+
+
+def _of_points(criterion: Criterion) -> Iterator[str]:
+    """What is counted, and what takes one off where it was found: what could not be read takes nothing off."""
+    counted = [in_words(name) for name in criterion.points]
+    less = " or ".join(map(in_words, criterion.minus))
+    if len(counted) == 1:
+        yield f"that is: {counted[0]}{f', where no {less} was found' if less else ''}"
+    elif counted:
+        yield f"{criterion.points_at_least} of: {', '.join(counted)}{f'; less one where {less} was found' if less else ''}"
 
 
 def _of_other_rules(criterion: Criterion, knowledge: Knowledge) -> Iterator[str]:
