@@ -27,9 +27,7 @@ def titles(sets: Iterable[str], knowledge: Knowledge) -> str:
 
 def details(criterion: Criterion, criteria: Mapping[str, Criterion], knowledge: Knowledge) -> Iterator[str]:
     """Of what it is joined, and what narrows it. ``criteria`` are those that its rule may ask by name."""
-    if criterion.when is not None:
-        yield f"that is: {in_words(criterion.when)}"
-    yield from _of_points(criterion)
+    yield from _joined(criterion)
     for words, fields in (("value sets", ASKED_SETS), ("of these only", ("only",)), ("not", ("without",))):
         if listed := titles((name for field in fields for name in getattr(criterion, field)), knowledge):
             yield f"{words}: {listed}"
@@ -51,14 +49,17 @@ def details(criterion: Criterion, criteria: Mapping[str, Criterion], knowledge: 
         yield f"not in the limb and side of {known}, unless it is newer than that: B-27, B-72"
 
 
-def _of_points(criterion: Criterion) -> Iterator[str]:
-    """What is counted, and what takes one off where it was found: what could not be read takes nothing off."""
+def _joined(criterion: Criterion) -> Iterator[str]:
+    """Of which criteria it is made. As points: what was found takes one off, what could not be read takes nothing."""
+    if criterion.when is not None:
+        yield f"that is: {in_words(criterion.when)}"
     counted = [in_words(name) for name in criterion.points]
-    less = " or ".join(map(in_words, criterion.minus))
     if len(counted) == 1:
-        yield f"that is: {counted[0]}{f', where no {less} was found' if less else ''}"
+        yield f"that is: {counted[0]}"
     elif counted:
-        yield f"{criterion.points_at_least} of: {', '.join(counted)}{f'; less one where {less} was found' if less else ''}"
+        yield f"{criterion.points_at_least} of: {', '.join(counted)}"
+    if criterion.minus:
+        yield f"less one where it was found: {' or '.join(map(in_words, criterion.minus))}"
 
 
 def _of_other_rules(criterion: Criterion, knowledge: Knowledge) -> Iterator[str]:
