@@ -26,5 +26,5 @@ def over_budget(drafts: Sequence[Draft], room: int | None, deck: CardDeck) -> tu
         return ()
     groups = list(deck.cards.leads)
     counted = [draft for draft in drafts if counts_in_budget(draft)]
-    counted.sort(key=lambda d: (-INDICATOR_RANK[d.lead.indicator or "info"], groups.index(d.group)))
+    counted.sort(key=lambda d: (-INDICATOR_RANK[d.indicator], groups.index(d.group)))
     return tuple(counted[room:])

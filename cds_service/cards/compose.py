@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from cds_service.cards.budget import counts_in_budget, over_budget
-from cds_service.cards.detail import Draft
+from cds_service.cards.detail import Draft, highest
 from cds_service.cards.gaps import gaps_of
 from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.memory import (
@@ -26,6 +26,7 @@ from cds_service.cards.memory import (
 from cds_service.cards.orders import G6_OR_G8, OrderDesk, Remaining
 from cds_service.cards.writer import CardContext, CardWriter, ShownCard, could_not_be_done
 from cds_service.cds_hooks.response import Card
+from cds_service.rule_engine.criterion import Indicator
 from cds_service.rule_engine.model import INDICATOR_RANK, Assessment, CardGroup, Evaluation, Facts
 
 __all__ = ["CardContext", "Composed", "ShownCard", "compose", "could_not_be_done"]
@@ -117,7 +118,7 @@ def _drafts(fired: list[Assessment], facts: Facts, deck: CardDeck, notes: Notes)
         ids = {a.rule.id for a in members}
         carried = tuple(a for a in fired if a.carried_by in ids)
         left = desk.remaining((*members, *carried))
-        if _is_spent(members[0], left):
+        if _is_spent(highest((*members, *carried)), left):
             notes.update({a.rule.id: (SUPPRESSED, NOTHING_LEFT) for a in (*members, *carried)})
             continue
         drafts.append(_draft(group, members, carried, left, taken))
@@ -138,10 +139,10 @@ def _lead_order(assessment: Assessment, place: int) -> tuple[int, bool, int, str
     return (-INDICATOR_RANK[assessment.indicator or "info"], not assessment.leads, place, assessment.rule.number)
 
 
-def _is_spent(lead: Assessment, left: Remaining) -> bool:
+def _is_spent(indicator: Indicator, left: Remaining) -> bool:
     """B-11: an info card all of whose orders G6 or G8 removed. A rule that offers none by design is not meant."""
     removed = [reason for reason in left.dropped.values() if reason in G6_OR_G8]
-    return lead.indicator == "info" and bool(removed) and not left.kept and len(removed) == len(left.dropped)
+    return indicator == "info" and bool(removed) and not left.kept and len(removed) == len(left.dropped)
 
 
 def _critical_alone(
@@ -151,7 +152,7 @@ def _critical_alone(
 
     Where nothing is remembered, the titles of the others are one line under it.
     """
-    if len(drafts) < 2 or drafts[0].lead.indicator != "critical":  # noqa: PLR2004 - one card is alone already
+    if len(drafts) < 2 or drafts[0].indicator != "critical":  # noqa: PLR2004 - one card is alone already
         return drafts, []
     lead, others = drafts[0].lead, drafts[1:]
     if not isinstance(memory, NoMemory):

@@ -13,7 +13,8 @@ from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.orders import Kept
 from cds_service.cards.record_age import record_age
 from cds_service.cards.wording import fact_sentence, own
-from cds_service.rule_engine.model import Assessment, CardGroup, Evaluation, Fact, Rule
+from cds_service.rule_engine.criterion import Indicator
+from cds_service.rule_engine.model import INDICATOR_RANK, Assessment, CardGroup, Evaluation, Fact, Rule
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -39,6 +40,16 @@ class Draft(msgspec.Struct, frozen=True):
     def rules(self) -> tuple[Assessment, ...]:
         """All rules of the card, those that it carries last."""
         return (self.lead, *self.others, *self.carried)
+
+    @property
+    def indicator(self) -> Indicator:
+        """The highest among its rules, carried ones too (B-50, B-69)."""
+        return highest(self.rules)
+
+
+def highest(assessments: Iterable[Assessment]) -> Indicator:
+    """The highest indicator among some that fired; information where none says more."""
+    return max((a.indicator or "info" for a in assessments), key=INDICATOR_RANK.__getitem__)
 
 
 NO_TIER = "0"  # a rule with its own trigger stands without a tier

@@ -97,7 +97,7 @@ class CardWriter:
             uuid=uuid,
             summary=lead.summary,
             detail=detail_for(detail(draft, self._evaluation, self._deck, gaps, waiting), profile),
-            indicator=lead.indicator or "info",
+            indicator=draft.indicator,
             source=_source(self._deck, self._context, lead.rule.topic, lead.rule.title),
             suggestions=suggestions,
             selectionBehavior=profile.selection_behavior if suggestions else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from cds_service.cards.compose import CardContext, Composed, compose, could_not_be_done
@@ -115,6 +116,14 @@ def test_a_carried_rule_adds_its_tests_and_its_id_and_no_words(deck: CardDeck) -
     assert answer.notes == {}
     for words in ("Title of R08", "Summary of R08", "Advice of R08"):
         assert words not in (card.detail or "")
+
+
+def test_a_card_is_as_urgent_as_the_rule_that_it_carries(deck: CardDeck) -> None:
+    """B-50, B-69: its id stands in that card's rules, and a card takes the highest indicator among its rules."""
+    (warned,) = composed(deck, fired("R16", "vitamin-d", indicator="info"), carried_r08()).cards
+    plain = msgspec.structs.replace(carried_r08(), indicator="info")
+    (told,) = composed(deck, fired("R16", "vitamin-d", indicator="info"), plain).cards
+    assert (warned.indicator, told.indicator) == ("warning", "info")
 
 
 def test_a_carried_rule_keeps_a_card_alive_that_has_nothing_of_its_own_left(deck: CardDeck) -> None:
