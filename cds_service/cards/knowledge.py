@@ -129,8 +129,9 @@ class WrittenReason(_Written, frozen=True, kw_only=True):
 
 
 class PageWords(_Written, frozen=True, kw_only=True):
-    """What ``docs/rules.md`` says of dates, of cards and of answers, before the rules."""
+    """What ``docs/rules.md`` says of steroids, dates, cards and answers, before the rules."""
 
+    steroids: tuple[str, ...]
     dates: tuple[str, ...]
     cards: tuple[str, ...]
     answers: tuple[str, ...]

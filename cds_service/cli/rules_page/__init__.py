@@ -60,7 +60,7 @@ def _anchor(rule: Rule) -> str:
 
 
 def _for_all_rules(pack: Pack) -> Iterator[str]:
-    """Gates, findings, risk domains, tiers, dates, cards and answers: what is said once for every rule."""
+    """Gates, findings, risk domains, tiers, steroids, dates, cards and answers: what is said once for every rule."""
     cards, tiers = pack.deck.cards, pack.knowledge.rules.tiers
     yield "## What holds for all rules\n"
     yield "### Gates\n"
@@ -78,7 +78,10 @@ def _for_all_rules(pack: Pack) -> Iterator[str]:
     for tier, reached in tiers.reached_when.items():
         yield f"| {tier} | {reached} | {tiers.caps.get(tier, 'no card')} |"
     yield "\nThe tier has no say over a rule with its own trigger.\n"
-    yield "### Dates\n"
+    yield "### Steroid exposure\n"
+    yield from (f"- Level {level}: {pack.knowledge.steroids.level_in_words(level)}." for level in (1, 2, 3))
+    yield from (f"- {sentence}" for sentence in cards.page.steroids)
+    yield "\n### Dates\n"
     yield from (f"- {sentence}" for sentence in cards.page.dates)
     yield "\n### Cards\n"
     yield from (f"- {sentence}" for sentence in cards.page.cards)
