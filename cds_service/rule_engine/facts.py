@@ -37,6 +37,11 @@ def gather_facts(record: PatientRecord, knowledge: Knowledge, as_of: datetime) -
         habits=knowledge.habits,
         index=index,
     )
+    return with_risk_domains(facts, knowledge)
+
+
+def with_risk_domains(facts: Facts, knowledge: Knowledge) -> Facts:
+    """The same facts with the risk domains that ``knowledge`` finds in them."""
     shown = knowledge.rules.domains_shown(facts)
-    domains = find_risk_domains(index, exposure, knowledge.domains, shown)
+    domains = find_risk_domains(facts.index, facts.exposure, knowledge.domains, shown)
     return msgspec.structs.replace(facts, risk_domains=domains.present, unjudged_domains=domains.unjudged)
