@@ -33,7 +33,7 @@ def answers(rule: Rule, pack: Pack) -> Iterator[str]:
     for stay, displays in by_stay.items():
         yield f"| {stay} | {'; '.join(displays)} |"
     if any(fires.indicator == "critical" for fires in rule.fires):
-        yield f"| as critical never | any answer.{_lowered(rule, pack)} |"
+        yield f"| as critical never (but for data called wrong, as above) | any answer.{_lowered(rule, pack)} |"
 
 
 def _stay(rule: Rule, answer: _Given, pack: Pack) -> str:
