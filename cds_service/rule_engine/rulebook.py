@@ -174,6 +174,7 @@ def compile_rule(rule: Rule, shared: Gates, compiler: Compiler) -> CompiledRule:
         tuple((a, read_if_given(a.when)) for a in rule.advice),
     )
     _refuse_unused(rule)
+    _refuse_asked_too_early(rule, gate_criteria)
     return compiled
 
 
@@ -200,6 +201,21 @@ def _refuse_unused(rule: Rule) -> None:
         used |= set(names_asked(criterion))
     if unused := sorted(rule.criteria.keys() - used):
         raise ValueError(f"criterion {unused[0]!r} is never used")
+
+
+def _refuse_asked_too_early(rule: Rule, gates: Mapping[str, Criterion]) -> None:
+    """Only the tier may ask a shared criterion about a rule: for a rule it is asked before the others have answered."""
+    waiting = [name for text in _expressions(rule) for name in names_in(text)]
+    waiting += [name for criterion in rule.criteria.values() for name in names_asked(criterion)]
+    asked: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in gates or name in asked:
+            continue
+        asked.add(name)
+        if rules_named(gates[name]):
+            raise ValueError(f"shared criterion {name!r} asks about a rule: ask about it in a criterion of this file")
+        waiting += [*names_asked(gates[name]), *(names_in(when) if (when := gates[name].when) else ())]
 
 
 def _expressions(rule: Rule) -> list[str]:

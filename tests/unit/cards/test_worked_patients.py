@@ -53,9 +53,8 @@ def test_worked_patients(cases: list[Case], knowledge: Knowledge, deck: CardDeck
         for card, shown in zip(composed.cards, composed.shown, strict=True):
             if shown.lead == GAP_RULE:
                 continue
-            ranks = [
-                INDICATOR_RANK[fired[r].indicator or "info"] for r, _ in shown.rules
-            ]  # B-50, B-69: carried ones too
+            # B-50, B-69: carried ones too
+            ranks = [INDICATOR_RANK[fired[r].indicator or "info"] for r, _ in shown.rules]
             assert INDICATOR_RANK[card.indicator] == max(ranks), case.id
 
 

@@ -39,6 +39,8 @@ def test_the_rules_as_they_are_load() -> None:
         (R11, '"stairs-difficulty",', '"stairs-dificulty",', "no finding 'stairs-dificulty'"),
         (R11, 'when = "exposure and weakness"', 'when = "exposure and weaknes"', "no criterion is called 'weaknes'"),
         (R11, 'when = "exposure and weakness"', 'when = "exposure and"', "cannot read the expression"),
+        (R11, 'when = "confirmed_myositis"', 'when = "late_effects_polio"', "'late_effects_polio' asks about a rule"),
+        (R11, 'when = "confirmed_myositis"', 'when = "cause_recorded"', "'late_effects_polio' asks about a rule"),
         (R11, 'order = "potassium"', 'order = "potasium"', "no order 'potasium'"),
         (R11, 'indicator = "warning"', 'indicator = "urgent"', "Invalid enum value"),
         (R11, 'id = "steroid-myopathy"', 'id = "steroid-myopathie"', "the id must be the folder's name"),
