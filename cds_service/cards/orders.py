@@ -15,7 +15,7 @@ from cds_service.derive.conditions import counts
 from cds_service.derive.findings import Finding
 from cds_service.partial_date import PartialDate
 from cds_service.record import ConditionEntry
-from cds_service.rule_engine.model import Assessment, Facts
+from cds_service.rule_engine.model import RECORDED_KINDS, Assessment, Facts
 
 Reason = Literal["already-done", "under-care", "no-finding", "pregnancy", "settled"]
 G6_OR_G8: frozenset[Reason] = frozenset({"already-done", "under-care", "settled"})
@@ -196,7 +196,7 @@ def _same_signs(assessment: Assessment, facts: Facts) -> Iterable[Sequence[Findi
             by_key.setdefault(finding.key, []).append(finding)
     yield from by_key.values()
     found = {finding.entry.reference for entries in by_key.values() for finding in entries}
-    named = {f.reference for f in assessment.facts if f.date_kind == "recorded"} - found
+    named = {f.reference for f in assessment.facts if f.date_kind in RECORDED_KINDS} - found
     for entry in facts.record.conditions if named else ():
         if entry.reference in named:
             yield [c for c in facts.record.conditions if counts(c) and (c.sets, c.site) == (entry.sets, entry.site)]

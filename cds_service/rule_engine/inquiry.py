@@ -22,7 +22,7 @@ from cds_service.record import (
     VisitEntry,
 )
 from cds_service.rule_engine.expression import FALSE
-from cds_service.rule_engine.model import Assessment, Fact, Facts, Rule, Verdict
+from cds_service.rule_engine.model import RECORDED, RECORDED_ONSET_AS_TEXT, Assessment, Fact, Facts, Rule, Verdict
 
 Entry = ConditionEntry | Finding | ObservationEntry | ActivityEntry | VisitEntry | FamilyHistoryEntry | MedicationEntry
 Criteria = Mapping[str, Callable[["Inquiry"], Verdict]]
@@ -132,7 +132,7 @@ def fact_of(entry: Entry) -> Fact:
     if isinstance(entry, Finding):
         return fact_of(entry.entry) if entry.measurement is None else _measured(entry.measurement)
     if isinstance(entry, ConditionEntry):
-        dated, kind = (entry.onset, "onset") if entry.onset else (entry.recorded, "recorded")
+        dated, kind = (entry.onset, "onset") if entry.onset else (entry.recorded, _recorded_kind(entry))
         return _fact(entry, dated, kind if dated else None)
     if isinstance(entry, ActivityEntry):
         return _fact(entry, entry.date, _ACTIVITY_DATES.get(entry.resource_type, "done"), entry.certainty)
@@ -149,6 +149,10 @@ def _other_fact(entry: ObservationEntry | VisitEntry | FamilyHistoryEntry | Medi
     if isinstance(entry, VisitEntry):
         return Fact(entry.reference, entry.display or entry.resource_type, None, _text(entry.start), "seen")
     return _fact(entry, None, None)
+
+
+def _recorded_kind(entry: ConditionEntry) -> str:
+    return RECORDED_ONSET_AS_TEXT if entry.onset_is_text else RECORDED
 
 
 def _measured(measured: Measurement) -> Fact:

@@ -23,6 +23,9 @@ from cds_service.record import PatientRecord
 from cds_service.rule_engine.criterion import Criterion, Indicator, Written
 
 CardGroup = Literal["emergency", "diagnostic", "care"]
+RECORDED = "recorded"
+RECORDED_ONSET_AS_TEXT = "recorded-onset-as-text"
+RECORDED_KINDS = frozenset({RECORDED, RECORDED_ONSET_AS_TEXT})
 INDICATOR_RANK: Mapping[str, int] = {"info": 1, "warning": 2, "critical": 3}
 
 
@@ -172,8 +175,8 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     """One dated thing in the record on which an answer rests.
 
     ``label`` and ``value`` may hold text from the chart: whoever prints them escapes them. ``date`` is as written in
-    the chart, ``date_kind`` one of onset, recorded, measured, since, ordered, seen. ``threshold`` is the limit that
-    the value was compared with, in words. ``began`` is what an onset's date means, ``certainty`` how surely a code
+    the chart, ``date_kind`` one of onset, recorded, recorded-onset-as-text (A-45: both are named), measured, since,
+    ordered, seen. ``threshold`` is the limit that the value was compared with, in words. ``began`` is what an onset's date means, ``certainty`` how surely a code
     names it, ``site`` where on the body it is.
     """
 

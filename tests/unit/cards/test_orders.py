@@ -201,6 +201,16 @@ def test_a_sign_without_an_onset_is_new_once(deck: CardDeck) -> None:
     assert not is_offered(remaining([coded], facts_of(weak, first, again, test), deck.orders))
 
 
+def test_a_sign_whose_onset_is_text_is_dated_by_its_recording(deck: CardDeck) -> None:
+    """G7 with A-45: recorded after the test it asks again, recorded before it it does not."""
+    weak = condition("weakness", onset=100)
+    for recorded, again in ((1, True), (80, False)):
+        sign = msgspec.structs.replace(condition("reflex-loss", recorded=recorded), onset_is_text=True)
+        found = fired("R02", "ck", findings=WEAKNESS, facts=(fact("weakness", onset=100), fact_of(sign)))
+        chart = facts_of(weak, sign, result("creatine-kinase", ago=60))
+        assert is_offered(remaining([found], chart, deck.orders)) is again
+
+
 @pytest.mark.parametrize(("ago", "again"), [(2, True), (1, False), (0, False)])
 def test_a_test_from_before_a_dangerous_result_asks_again(deck: CardDeck, ago: int, again: bool) -> None:
     """G7: ``seen_since`` of an offer; R05's creatine kinase of yesterday beside an older potassium."""

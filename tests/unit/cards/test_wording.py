@@ -5,13 +5,19 @@ from __future__ import annotations
 import importlib.util
 import re
 import unicodedata
+from datetime import UTC
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from cds_service.cards.knowledge import CardDeck
 from cds_service.cards.wording import CHART_TEXT_LENGTH, escape, fact_sentence, own, plain, readable_date
+from cds_service.partial_date import parse_partial_date
+from cds_service.record import ConditionEntry
+from cds_service.rule_engine.inquiry import fact_of
 from cds_service.rule_engine.model import Fact
 
 LINKIFY = importlib.util.find_spec("linkify_it") is not None
@@ -164,6 +170,16 @@ def test_a_fact_is_said_with_its_value_its_limit_its_date_and_its_kind() -> None
 
 def test_a_fact_without_a_date_says_so() -> None:
     assert fact_sentence(Fact("Condition/1", "Weakness"), DATE_WORDS, "undated") == "“Weakness”, undated"
+
+
+def test_a_fact_whose_onset_is_given_as_text_names_both(deck: CardDeck) -> None:
+    """A-45: that the onset is text, and the date of recording that was used."""
+    recorded = parse_partial_date("2026-11-07", UTC)
+    weak = ConditionEntry("Condition/1", frozenset(), None, "Weakness", recorded=recorded)
+    as_text = msgspec.structs.replace(weak, onset_is_text=True)
+    words = deck.cards.date_words
+    assert fact_sentence(fact_of(as_text), words, "undated") == "“Weakness”, onset given as text, recorded 2026-11-07"
+    assert fact_sentence(fact_of(weak), words, "undated") == "“Weakness”, recorded 2026-11-07"
 
 
 def test_chart_text_cannot_leave_its_quotation_marks() -> None:
