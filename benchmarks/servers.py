@@ -72,7 +72,7 @@ def _start(name: str, folder: Path) -> tuple[Server, subprocess.Popen[bytes]]:
 
 def _command(name: str, port: int) -> list[str]:
     if name == OURS:
-        main = "from cds_service.cli import main; main()"
+        main = "from cds_service.cli.commands import main; main()"
         return [sys.executable, "-c", main, "serve", "--open", "--port", str(port)]
     if name == FHIR_STUB:
         return [sys.executable, "-m", "benchmarks.fhir_stub", "--port", str(port)]

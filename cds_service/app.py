@@ -19,7 +19,7 @@ from cds_service.prefetch import PrefetchPlan, prefetch_plan
 from cds_service.reads import reads_of
 from cds_service.service import CdsService, RulePack, load_rule_pack
 from cds_service.settings import Settings
-from cds_service.store import Store
+from cds_service.store import Store, open_store
 from cds_service.trust import CdsClient, ListedServers, OpenMode, Outbound, read_clients
 from cds_service.trust.key_sets import KeySets
 from cds_service.trust.tokens import TokenVerifier
@@ -157,13 +157,6 @@ def _refuse_unknown_rules(pack: RulePack, place: str, names: tuple[str, ...]) ->
         pack.knowledge.rules.named(names)
     except ValueError as error:
         raise SettingsError(f"{place}: {error}") from None
-
-
-def open_store(settings: Settings) -> Store:
-    """The store of these settings, its tables up to date."""
-    store = Store(settings.database_url, key_file=settings.key_file, keep_comments=settings.keep_comments)
-    store.migrate()
-    return store
 
 
 def _patients_of_today(settings: Settings, clock: Clock) -> Callable[[], tuple[FixturePatient, ...]]:

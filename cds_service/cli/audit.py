@@ -9,11 +9,10 @@ from pathlib import Path
 
 import click
 
-from cds_service.app import open_store
 from cds_service.cli.replay import replay
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings
-from cds_service.store import Store
+from cds_service.store import Store, open_store
 from cds_service.store.audit import Head
 
 BROKEN = 1

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cds_service.app import open_store
 from cds_service.cli import feedback_picture
 from cds_service.cli.feedback_tally import WHOLE, By, Report, tally, wilson
 from cds_service.settings import Settings
+from cds_service.store import open_store
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
 INTERVAL = "In brackets: 95 % Wilson interval of the share. The newest answer to a card counts."

@@ -14,9 +14,8 @@ import click
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from cds_service.app import open_store
 from cds_service.settings import Settings
-from cds_service.store import EVERY, Answered, RuleDay, Switch
+from cds_service.store import EVERY, Answered, RuleDay, Switch, open_store
 
 _ALL = "all"  # in place of an id: every rule, or every CDS Client
 _LABELS = ("rule", "client")

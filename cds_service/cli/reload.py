@@ -14,9 +14,10 @@ from typing import Any
 import structlog
 from gunicorn.arbiter import Arbiter
 
-from cds_service.app import FilesRead, open_store, read_files
+from cds_service.app import FilesRead, read_files
 from cds_service.errors import AtrophyCdsError
 from cds_service.settings import Settings
+from cds_service.store import open_store
 from cds_service.trust import ListedServers
 from cds_service.trust.key_sets import KeySets
 from cds_service.web import call_log

@@ -11,21 +11,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cds_service.app import clients_of, open_store
+from cds_service.app import clients_of
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings
-from cds_service.store import EVERY, Switch
+from cds_service.store import EVERY, Switch, open_store
 
 AS_IT_WAS = 1
 ACTS_WITHIN = "It acts within 5 seconds in all workers."
 
 
-def turn(state: Literal["off", "on"], rule: str, client: str, reason: str) -> int:
-    """Turn the switch of a rule for a client, each an id or ``EVERY``. 0, or 1 when it stands so already.
+def turn(state: Literal["off", "on"], rule: str | None, client: str | None, reason: str) -> int:
+    """Turn the switch of a rule for a client, each an id or None for every one. 0, or 1 when it stands so already.
 
     Raises SettingsError for a rule or client that does not exist: a mistyped name would switch nothing off.
     """
     settings = Settings.from_environment()
+    rule, client = rule or EVERY, client or EVERY
     if state == "off":
         _refuse_unknown(settings, rule, client)
     if not reason.strip():

@@ -1,6 +1,6 @@
 """What must survive a restart: the cards that were shown, what became of them, and what was switched off."""
 
-from cds_service.store.cards import ShownCard, Store
+from cds_service.store.cards import ShownCard, Store, open_store
 from cds_service.store.explained import KeptCard
 from cds_service.store.memory import Answer, PatientMemory
 from cds_service.store.rule_days import Answered, RuleDay
@@ -17,4 +17,5 @@ __all__ = [
     "ShownCard",
     "Store",
     "Switch",
+    "open_store",
 ]

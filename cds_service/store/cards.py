@@ -18,6 +18,7 @@ from cds_service.cds_hooks.feedback import FeedbackItem
 from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.fhir.versions import ResourceVersion
 from cds_service.rule_engine.trace import CardTrace
+from cds_service.settings import Settings
 from cds_service.store import audit, governance
 from cds_service.store import connection as database
 from cds_service.store.explained import KeptCard, kept_card
@@ -248,6 +249,13 @@ class Store:
             "reason_system": item.reason_system,
             "comment": comment,
         }
+
+
+def open_store(settings: Settings) -> Store:
+    """The store of these settings, its tables up to date."""
+    store = Store(settings.database_url, key_file=settings.key_file, keep_comments=settings.keep_comments)
+    store.migrate()
+    return store
 
 
 _NOTE_SHOWN = cards_shown.insert()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.cli import main
+from cds_service.cli.commands import main
 from cds_service.cli.doctor import examine
 from cds_service.errors import SettingsError
 from tests.doctor_server import a_page, condition, good_server, report, statement

@@ -224,7 +224,7 @@ def test_another_kind_of_picture_is_refused_before_anything_is_written(used: Sto
 
 
 def test_without_the_extra_it_says_what_to_install(used: Store, tmp_path: Path) -> None:
-    program = "import sys; sys.modules['matplotlib'] = None; from cds_service.cli import main; main()"
+    program = "import sys; sys.modules['matplotlib'] = None; from cds_service.cli.commands import main; main()"
     arguments = ["feedback", "report", "--picture", str(tmp_path / "r.png")]
     out = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from cds_service.cds_hooks.feedback import FeedbackItem
-from cds_service.cli import commands
+from cds_service.cli.commands import commands
 from cds_service.store import EVERY, RuleDay, Store, Switch
 from tests.http.stand_in import CARD, Shown
 
