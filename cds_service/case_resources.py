@@ -6,7 +6,16 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from cds_service.cases import Case, CaseActivity, CaseCondition, CaseMedication, CaseResult, CaseVisit, moment
+from cds_service.cases import (
+    Case,
+    CaseActivity,
+    CaseCondition,
+    CaseMedication,
+    CasePlace,
+    CaseResult,
+    CaseVisit,
+    moment,
+)
 from cds_service.coding import Coding, Site
 from cds_service.rule_engine.code_tables import CodeTables
 
@@ -251,7 +260,16 @@ class _Writer:
             "subject": SUBJECT,
             "period": period,
         }
+        if case.places:
+            encounter["location"] = [self._place(place) for place in case.places]
         return {**encounter, "serviceType": kind[0]} if kind else encounter
+
+    def _place(self, case: CasePlace) -> Resource:
+        period: Resource = {}
+        self._dates(period, start=case.on, end=case.until)
+        names = self._tables.vocabulary.specialty_names
+        location = {"display": next(text for text, specialty in names.items() if specialty == case.specialty)}
+        return {"location": location, **({"period": period} if period else {})}
 
     def _first(self, value_set: str, code: str | None) -> Coding:
         codings = self._tables.codings[value_set]

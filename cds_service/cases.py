@@ -91,6 +91,14 @@ class CaseActivity(_Row, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class CasePlace(_Row, frozen=True, kw_only=True):
+    """Where the patient was in an encounter, and when."""
+
+    specialty: str
+    on: str | None = None
+    until: str | None = None
+
+
 class CaseVisit(_Row, frozen=True, kw_only=True):
     """An encounter or appointment with a specialty."""
 
@@ -100,6 +108,7 @@ class CaseVisit(_Row, frozen=True, kw_only=True):
     setting: str = "AMB"
     until: str | None = None
     status: str | None = None
+    places: tuple[CasePlace, ...] = ()
 
 
 class CaseRelative(_Row, frozen=True, kw_only=True):
@@ -187,7 +196,8 @@ def _named_in(folder: Path) -> _Named:
 
 def _refuse_unknown_names(path: Path, case: Case, known: _Named) -> None:
     """A name that nothing bears would make no resource, or a wish that always holds."""
-    sets = (*(r.what for r in case.results), *(a.what for a in case.activities), *(v.specialty for v in case.visits))
+    specialties = (s for visit in case.visits for s in (visit.specialty, *(place.specialty for place in visit.places)))
+    sets = (*(r.what for r in case.results), *(a.what for a in case.activities), *specialties)
     orders = (*case.offers, *case.does_not_offer, *case.preselects, *case.does_not_preselect)
     drugs = (m.drug for m in case.medications if m.code is None and not m.text_only)
     for kind, names, allowed in (

@@ -257,9 +257,11 @@ class CarePlan(Resource):
 
 
 class EncounterLocation(Element):
-    """Where the patient was."""
+    """Where the patient was, and when."""
 
     location: Reference | None = None
+    status: str | None = None
+    period: Period | None = None
 
 
 class Hospitalization(Element):

@@ -204,6 +204,39 @@ def test_an_encounter_with_setting_specialty_place_and_reason():
     assert (found.sets, found.reason_sets) == ({"hospice"}, {"weakness"})
 
 
+def test_s64_days_in_a_specialtys_place_are_days_there_not_the_whole_stay():
+    """S64, B-09: "ICU at least 7 days". What a place leaves open is the stay's; a move from bed to bed ends nothing."""
+
+    def place(start=None, end=None, **more):
+        period = {name: day for name, day in (("start", start), ("end", end)) if day}
+        return {"location": {"display": "Intensive Care"}, "period": period, **more}
+
+    def days_there(*places, **more):
+        period = {"start": "2026-09-01", "end": "2026-10-09"}
+        item = resource("Encounter", "e1", **{"status": "finished", "period": period, "location": [*places], **more})
+        whole, *there = visits_of("encounters", item)
+        assert whole.specialties == frozenset()
+        assert all(visit.specialties == {"specialty-critical-care"} for visit in there)
+        return [(visit.start.text, visit.end and visit.end.text) for visit in there]
+
+    assert days_there(place("2026-09-02", "2026-09-05")) == [("2026-09-02", "2026-09-05")]
+    assert days_there(place("2026-09-02"), place(end="2026-09-01")) == [("2026-09-01", "2026-10-09")]
+    assert days_there(place("2026-09-05", "2026-09-08"), place("2026-09-02", "2026-09-04")) == [
+        ("2026-09-02", "2026-09-08")
+    ]
+    assert days_there(place("2026-09-06", "2026-09-08"), place("2026-09-02", "2026-09-04")) == [
+        ("2026-09-02", "2026-09-04"),
+        ("2026-09-06", "2026-09-08"),
+    ]
+    assert days_there(place("2026-09-02", "2026-09-20"), place("2026-09-04", "2026-09-05")) == [
+        ("2026-09-02", "2026-09-20")
+    ]
+    assert days_there(place("2026-09-02", status="planned"), place("2026-09-02", status="reserved")) == []
+    still = {"status": "in-progress", "period": {"start": "2026-09-01"}}
+    assert days_there(place("2026-09-02"), **still) == [("2026-09-02", None)]
+    assert days_there(place("2026-09-02"), place("2026-09-04", "2026-09-05"), **still) == [("2026-09-02", None)]
+
+
 def test_an_encounter_without_a_start_is_no_visit():
     assert visits_of("encounters", resource("Encounter", status="finished")) == ()
 
