@@ -34,7 +34,8 @@ def details(criterion: Criterion, criteria: Mapping[str, Criterion], knowledge: 
     for level in filter(None, dict.fromkeys((criterion.steroid_level_at_least, criterion.steroid_level_at_most))):
         yield f"level {level}: {knowledge.steroids.level_in_words(level)}"
     if criterion.recorded_stands_in:
-        yield "without an onset its date of recording counts"
+        only_some = " as B-61 lets it" if criterion.red_flag and criterion.new_within_days else ""
+        yield f"without an onset its date of recording counts{only_some}"
     yield from _of_other_rules(criterion, knowledge)
     for words, name in (
         ("in the same limb as", criterion.same_limb_as),

@@ -138,9 +138,11 @@ def _older(criterion: Criterion) -> Narrow:
 
 
 def _since_steroid_start(_: Criterion) -> Narrow:
+    """Began on or after the first day of the course. Without an onset it may have, unless recorded before that day."""
+
     def keep(entry: Sited, inquiry: Inquiry) -> bool:
-        started = inquiry.facts.exposure.started
-        return started is None or entry.onset is None or entry.onset.last_day >= started
+        started, known = inquiry.facts.exposure.started, onset_of(entry)
+        return started is None or known is None or known.last_day >= started
 
     return each(keep)
 
