@@ -129,9 +129,10 @@ class WrittenReason(_Written, frozen=True, kw_only=True):
 
 
 class PageWords(_Written, frozen=True, kw_only=True):
-    """What ``docs/rules.md`` says of steroids, dates, cards and answers, before the rules."""
+    """What ``docs/rules.md`` says of steroids, weight, dates, cards and answers, before the rules."""
 
     steroids: tuple[str, ...]
+    weight: tuple[str, ...]
     dates: tuple[str, ...]
     cards: tuple[str, ...]
     answers: tuple[str, ...]

@@ -87,7 +87,10 @@ def _counts_as_done(criterion: Criterion) -> Callable[[ActivityEntry], bool]:
 
 
 def visit(criterion: Criterion) -> Ask:
-    """underCare(specialty, N), or a stay by ``setting``. Orders and appointments count if ``ordered_counts``."""
+    """underCare(specialty, N), or a stay by ``setting``. Orders and appointments count if ``ordered_counts``.
+
+    An order that was carried out counts inside the window, with ``completed_order_counts``.
+    """
     sets = criterion.visit
     looked_up = (*sets, *(setting_key(setting) for setting in criterion.setting))
     stays = criterion.stay_days_at_least is not None
@@ -100,7 +103,11 @@ def visit(criterion: Criterion) -> Ask:
             and (_long_stay(v, criterion, inquiry) if stays else _visit_in_time(v, criterion, inquiry))
         ]
         if criterion.ordered_counts and sets and not stays:
-            found += [a for a in inquiry.index.activities_for.of(sets) if _active_referral(a, criterion, inquiry)]
+            found += [
+                a
+                for a in inquiry.index.activities_for.of(sets)
+                if _active_referral(a, criterion, inquiry) or _completed_referral(a, criterion, inquiry)
+            ]
         return inquiry.verdict(found, SEEN_SOURCES)
 
     return ask
@@ -186,6 +193,13 @@ def _active_referral(entry: ActivityEntry, criterion: Criterion, inquiry: Inquir
         return entry.date is not None and not_before(entry.date, criterion, inquiry)
     days = criterion.open_order_days
     return days is None or (entry.date is not None and entry.date.within_days(days, inquiry.as_of))
+
+
+def _completed_referral(entry: ActivityEntry, criterion: Criterion, inquiry: Inquiry) -> bool:
+    """Inside the window like a visit: R18 (B-89: "visits and orders"), R25 ("specialist referral")."""
+    if not (criterion.completed_order_counts and is_ordered(entry) and entry.status == "completed"):
+        return False
+    return _seen_in_time(entry.date, criterion, inquiry)
 
 
 def _seen_in_time(dated: PartialDate | None, criterion: Criterion, inquiry: Inquiry, *, coming: bool = False) -> bool:

@@ -16,7 +16,7 @@ from cds_service.rule_engine.criterion import (
     Indicator,
 )
 from cds_service.rule_engine.expression import FALSE, TRUE, joined
-from cds_service.rule_engine.inquiry import MEDICATIONS, Inquiry
+from cds_service.rule_engine.inquiry import MEDICATIONS, Inquiry, onset_of
 from cds_service.rule_engine.model import Status, Verdict
 from cds_service.rule_engine.narrowing import narrowed
 from cds_service.rule_engine.results import result
@@ -69,10 +69,10 @@ def _finding(criterion: Criterion, measured_kinds: frozenset[str]) -> Ask:
         held = [f for f in inquiry.facts.findings if f.kind in kinds and (not confirmed or _sure(f))]
         found = narrowed(held, steps, inquiry)
         if criterion.since_steroid_start and not inquiry.medications_seen():
-            # T23: what is not read may have begun earlier. Only an undated finding, or one after a start that was
-            # read, is one in any case.
+            # T23: what is not read may have begun earlier, or later. Only a finding without any date, or one after a
+            # start that was read, is one in any case.
             started = inquiry.facts.exposure.started
-            found = [f for f in found if started is not None or f.onset is None]
+            found = [f for f in found if started is not None or onset_of(f) is None]
             if not found and narrowed(held, at_any_start, inquiry):
                 return Verdict(None, missing=(MEDICATIONS,))
         seen = inquiry.verdict(found, sources)

@@ -31,6 +31,7 @@ CARDS = toml(RULES / "cards.toml")
 REASONS: dict[str, Table] = CARDS["override_reasons"]
 GATES = toml(RULES / "gates.toml")
 DOMAINS = toml(RULES / "risk_domains.toml")["domain"]
+WEIGHT = toml(RULES / "weight.toml")
 TIERS = toml(RULES / "tiers.toml")
 TITLES = toml(RULES / "value_sets.toml")
 NUMBERS = {rule["id"]: rule["number"] for rule in WRITTEN}
@@ -72,6 +73,17 @@ def test_every_risk_domain_stands_with_what_shows_it_and_what_makes_it_strong(do
         assert all(GATES["criteria"][name]["says"] in said for name in domain.get(field, "").split() if name != "or")
     assert all(f"within {days} days" in shown for days in domain.get("within_days", {}).values())
     assert (strong == "never") is not any(field.startswith("strong") for field in domain)
+
+
+def test_what_is_said_once_for_every_rule_stands_on_the_page() -> None:
+    assert all(f"- {sentence}\n" in PAGE for sentences in CARDS["page"].values() for sentence in sentences)
+
+
+def test_the_numbers_by_which_weights_are_read_stand_on_the_page() -> None:
+    said = PAGE.partition("### Weight")[2].partition("\n### ")[0]
+    numbers = {name: value for name, value in WEIGHT.items() if isinstance(value, int | float)}
+    rounded = {**numbers, "pounds_per_kilogram": round(numbers["pounds_per_kilogram"], 1)}
+    assert [name for name, value in rounded.items() if not re.search(rf"\b{value:g}\b", said)] == []
 
 
 @by_rule

@@ -60,7 +60,7 @@ def _anchor(rule: Rule) -> str:
 
 
 def _for_all_rules(pack: Pack) -> Iterator[str]:
-    """Gates, findings, risk domains, tiers, steroids, dates, cards and answers: what is said once for every rule."""
+    """What is said once for every rule: gates, findings, domains, tiers, steroids, weight, dates, cards, answers."""
     cards, tiers = pack.deck.cards, pack.knowledge.rules.tiers
     yield "## What holds for all rules\n"
     yield "### Gates\n"
@@ -81,6 +81,8 @@ def _for_all_rules(pack: Pack) -> Iterator[str]:
     yield "### Steroid exposure\n"
     yield from (f"- Level {level}: {pack.knowledge.steroids.level_in_words(level)}." for level in (1, 2, 3))
     yield from (f"- {sentence}" for sentence in cards.page.steroids)
+    yield "\n### Weight\n"
+    yield from (f"- {sentence}" for sentence in cards.page.weight)
     yield "\n### Dates\n"
     yield from (f"- {sentence}" for sentence in cards.page.dates)
     yield "\n### Cards\n"

@@ -82,6 +82,22 @@ def test_how_long_an_open_referral_counts(ago: float | None, days: int | None, h
     assert ask(facts, visit=("referral-dietitian",), within_days=90, open_order_days=days).value is holds
 
 
+@pytest.mark.parametrize(
+    ("ago", "status", "flag", "holds"),
+    [
+        (90, "completed", True, True), (91, "completed", True, False), (None, "completed", True, False),
+        (90, "completed", False, False), (90, "revoked", True, False), (91, "active", True, True),
+    ],
+)  # fmt: skip
+def test_a_referral_that_was_carried_out_counts_inside_the_window(
+    ago: float | None, status: str, flag: bool, holds: bool
+) -> None:
+    """B-89: "visits and orders inside the interval"."""
+    facts = facts_of(order("referral-neurology", ago, status))
+    asked = ask(facts, visit=("referral-neurology",), within_days=90, completed_order_counts=flag)
+    assert asked.value is holds
+
+
 @pytest.mark.parametrize(("ago", "holds"), [(40, True), (41, False)])
 def test_a_referral_that_must_follow_the_finding(ago: float, holds: bool) -> None:
     others = {"weak": Criterion(says="weak", condition=("weakness",))}
