@@ -36,6 +36,7 @@ def details(criterion: Criterion, criteria: Mapping[str, Criterion], knowledge: 
     if criterion.recorded_stands_in:
         only_some = " as B-61 lets it" if criterion.red_flag and criterion.new_within_days else ""
         yield f"without an onset its date of recording counts{only_some}"
+    yield from _open_orders(criterion)
     yield from _of_other_rules(criterion, knowledge)
     for words, name in (
         ("in the same limb as", criterion.same_limb_as),
@@ -61,6 +62,19 @@ def _joined(criterion: Criterion) -> Iterator[str]:
         yield f"{criterion.points_at_least} of: {', '.join(counted)}"
     if criterion.minus:
         yield f"less one where it was found: {' or '.join(map(in_words, criterion.minus))}"
+
+
+def _open_orders(criterion: Criterion) -> Iterator[str]:
+    """Beside a window for visits: how old an order may be that is still active."""
+    if not (criterion.visit and criterion.ordered_counts) or criterion.within_days is None:
+        return
+    order = "an order that is still active counts"
+    if criterion.order_since:
+        yield f"{order} if it was not written before that, however long ago: B-73"
+    elif criterion.open_order_days is not None:
+        yield f"{order} if it was written within {criterion.open_order_days} days"
+    else:
+        yield f"{order} whenever it was written: B-73"
 
 
 def _of_other_rules(criterion: Criterion, knowledge: Knowledge) -> Iterator[str]:

@@ -1,7 +1,8 @@
-"""What the cards of R05, R21, R22, R23 and R25 say and offer, from whole worked patients."""
+"""What the cards of R05, R08, R21, R22, R23 and R25 say and offer, from whole worked patients."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,7 +14,7 @@ from cds_service.cards.memory import NO_MEMORY
 from cds_service.case_resources import PATIENT_ID, case_resources
 from cds_service.cases import Case
 from cds_service.fhir.reader import payloads_from_resources, read_record
-from cds_service.rule_engine.evaluate import evaluate
+from cds_service.rule_engine.evaluate import NOTHING_OFF, evaluate
 from cds_service.rule_engine.facts import gather_facts
 from cds_service.rule_engine.loader import load_knowledge
 from tests.rules.tables import RULES
@@ -24,11 +25,11 @@ KNOWLEDGE = load_knowledge(RULES, AS_OF.date())
 DECK = load_deck(RULES)
 
 
-def cards_of(case: Case) -> Composed:
+def cards_of(case: Case, off: Mapping[str, str] = NOTHING_OFF) -> Composed:
     resources = [msgspec.json.encode(r) for r in case_resources(case, KNOWLEDGE.tables, AS_OF)]
     payloads = payloads_from_resources(resources)
     record = read_record(payloads, PATIENT_ID, vocabulary=KNOWLEDGE.vocabulary, as_of=AS_OF)
-    evaluation = evaluate(KNOWLEDGE.rules, gather_facts(record, KNOWLEDGE, AS_OF))
+    evaluation = evaluate(KNOWLEDGE.rules, gather_facts(record, KNOWLEDGE, AS_OF), off)
     return compose(evaluation, DECK, NO_MEMORY, CardContext(PATIENT_ID))
 
 
@@ -213,3 +214,11 @@ def test_occupational_therapy_of_more_than_180_days_ago_is_offered_again(days: i
     seen = {"what": "referral-occupational-therapy", "on": f"T-{days}d"}
     record = [*STIFF, coded("Z74.1", 400)]
     assert ("Occupational therapy" in offered_to(patient(conditions=record, activities=[seen]))) is again
+
+
+def test_nothing_waits_for_the_repeat_of_a_rule_that_is_off() -> None:
+    """B-87: R08 waits for R05's card, not for one that nobody sees."""
+    case = BY_ID["R08-B87-7-days"]
+    off = {"muscle-injury-electrolytes": "switched-off"}
+    assert [shown.lead for shown in cards_of(case).shown] == ["muscle-injury-electrolytes"]
+    assert [shown.lead for shown in cards_of(case, off).shown] == ["unexplained-weakness-wasting"]

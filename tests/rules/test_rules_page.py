@@ -247,6 +247,18 @@ def test_what_other_rules_took_and_what_is_known_at_the_place_is_said(rule: Tabl
 
 
 @by_rule
+def test_how_old_an_order_may_be_that_is_still_active_is_said(rule: Table) -> None:
+    """B-73, B-89, B-94: beside every window for visits in which orders count."""
+    meanings = dict(re.findall(r"(?m)^- \*([^*]+)\*: (.*)", section(rule["number"])))
+    for name, criterion in rule["criteria"].items():
+        if "visit" in criterion and "within_days" in criterion and criterion.get("ordered_counts", True):
+            limit = f"within {criterion['open_order_days']} days" if "open_order_days" in criterion else ": B-73"
+            (said,) = re.findall(r"an order that is still active counts .*?(?=;|\)\.)", meanings[cell(name)])
+            assert said.endswith(limit)
+            assert ("not written before" in said) is criterion.get("order_since", False)
+
+
+@by_rule
 def test_what_it_says_of_a_record_that_contradicts_itself_stands_at_the_rule(rule: Table) -> None:
     for contradiction in toml(RULES / "contradictions.toml")["contradiction"]:
         bears = rule["id"] in contradiction["rules"]

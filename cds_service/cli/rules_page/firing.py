@@ -66,7 +66,7 @@ def _findings_then(rule: Rule, suppression: Suppression, pack: Pack) -> str:
     if not others:
         return ""
     if suppression.silences:
-        return f" {others} then leaves these findings alone too (B-28)."
+        return f" By {others} the findings on which the line that held rests are then left alone too (B-28)."
     return f" {others} may still take these findings."
 
 
@@ -91,9 +91,11 @@ def _carried(rule: Rule, pack: Pack) -> Iterator[str]:
         yield (
             f"As {ways} it stands on the card of the first of these that fires: {', '.join(carriers)}. That card then"
             " offers its first-line orders too and has its id in the extension, but not its words (A-25, B-29). An"
-            " answer to that card answers for this rule too, for this rule's own days. When they are over first, on new"
-            " evidence of its own, and in any other way to fire, it has a card of its own."
+            " answer to that card answers for this rule too, for this rule's own days. Where these days end before that"
+            " card's, and on new evidence of its own, it has a card of its own."
         )
+        if alone := ", ".join(fires.name for fires in rule.fires if not fires.carried):
+            yield f"As {alone} it always has a card of its own."
 
 
 def _carries(rule: Rule, pack: Pack) -> Iterator[str]:
