@@ -111,6 +111,7 @@ class Criterion(Written, frozen=True, kw_only=True):
     limb: tuple[Literal["upper", "lower", "unsited"], ...] = ()
     site: Literal["one-limb", "both-sides", "one-side", "only-one-side", "side-or-limb"] | None = None
     two_entries_apart_days: int | None = None
+    two_recordings_apart_days: int | None = None
     same_limb_as: str | None = None
     not_same_limb_as: str | None = None
     not_same_place_as: str | None = None

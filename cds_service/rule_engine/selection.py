@@ -53,6 +53,7 @@ def narrowings(criterion: Criterion) -> tuple[Narrow, ...]:
         (criterion.limb, sites.limb_step),
         (criterion.site, sites.site_step),
         (criterion.two_entries_apart_days, _two_apart),
+        (criterion.two_recordings_apart_days, _recorded_twice),
     ):
         if wanted:
             steps.append(step(criterion))
@@ -291,10 +292,19 @@ def taken_by(inquiry: Inquiry, rule: str) -> frozenset[str]:
 
 
 def _two_apart(criterion: Criterion) -> Narrow:
-    days = criterion.two_entries_apart_days or 0
+    return _apart(criterion.two_entries_apart_days or 0, onset_of)
+
+
+def _recorded_twice(criterion: Criterion) -> Narrow:
+    """By the dates of recording, whatever the onset (B-93)."""
+    return _apart(criterion.two_recordings_apart_days or 0, lambda entry: entry.recorded or entry.onset)
+
+
+def _apart(days: int, date_of: Callable[[Sited], PartialDate | None]) -> Narrow:
+    """All entries, where the first and the last of them are so many days apart."""
 
     def narrow(entries: list[Sited], _: Inquiry) -> list[Sited]:
-        dated = sorted((onset.first_day, i) for i, e in enumerate(entries) if (onset := onset_of(e)) is not None)
-        return entries if dated and (dated[-1][0] - dated[0][0]).days >= days else []
+        dates = [dated.first_day for entry in entries if (dated := date_of(entry)) is not None]
+        return entries if dates and (max(dates) - min(dates)).days >= days else []
 
     return narrow
