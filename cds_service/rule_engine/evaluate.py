@@ -201,7 +201,7 @@ def _under_tier(assessment: Assessment, tier: Tier, book: RuleBook, *, palliativ
     if assessment.status is not Status.FIRED or assessment.indicator is None:
         return assessment
     rule = assessment.rule
-    if palliative and rule.group != "emergency" and assessment.indicator != "critical":  # B-08: not an emergency
+    if palliative and rule.group != "emergency" and assessment.indicator != "critical":  # B-08
         assessment = msgspec.structs.replace(
             assessment, indicator="info", advice=(*assessment.advice, book.tiers.check_goals_of_care)
         )

@@ -44,6 +44,14 @@ def test_without_open_the_service_does_not_start() -> None:
     assert "No CDS Client may call" in result.stderr
 
 
+def test_the_help_does_not_wait_for_the_service() -> None:
+    """A command's work is imported when it runs: the names of the commands need no web, database or FHIR library."""
+    program = "import sys, cds_service.cli.commands; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+    known = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "click" in known.stdout.split()
+    assert not {"alembic", "fhir", "flask", "requests", "sqlalchemy"} & set(known.stdout.split())
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])  # noqa: S104 - these addresses are refused
 def test_open_listens_on_this_machine_only(host: str) -> None:
     """P-24: without authentication nobody else may reach it."""
