@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 
 from cds_service.coding import Site
 from cds_service.derive.age import is_at_least
@@ -129,13 +129,18 @@ def _older(criterion: Criterion) -> Narrow:
 
     def keep(entry: Sited, inquiry: Inquiry) -> bool:
         dated = _dated(entry, criterion)
-        if dated is None:
+        if dated is not None and _straddles(dated, days, inquiry.as_of):  # B-93: counts as undated
+            dated = entry.recorded if criterion.recorded_stands_in and dated is entry.onset else None
+        if dated is None or _straddles(dated, days, inquiry.as_of):
             return undated_counts
-        if dated.older_than_days(days, inquiry.as_of):
-            return True
-        return undated_counts and not dated.within_days(days, inquiry.as_of) and not dated.is_future(inquiry.as_of)
+        return dated.older_than_days(days, inquiry.as_of)
 
     return each(keep)
+
+
+def _straddles(dated: PartialDate, days: float, as_of: datetime) -> bool:
+    """Some of the days that it can mean are so old and others are not."""
+    return not (dated.older_than_days(days, as_of) or dated.within_days(days, as_of) or dated.is_future(as_of))
 
 
 def _since_steroid_start(_: Criterion) -> Narrow:

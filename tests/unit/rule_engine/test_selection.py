@@ -50,6 +50,23 @@ def test_a_side_or_a_limb(site: Site, holds: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("recorded", "stands_in", "undated_counts", "holds"),
+    [
+        (2, True, True, False), (28, True, True, False), (29, True, True, True), (29, True, False, True),
+        (None, True, True, True), (None, True, False, False), ("2026-10", True, True, True),
+        (2, False, True, True), (29, False, False, False),
+    ],
+)  # fmt: skip
+def test_b93_an_onset_that_straddles_the_limit_counts_as_none(
+    recorded: float | str | None, stands_in: bool, undated_counts: bool, holds: bool
+) -> None:
+    """B-93 with B-29 and B-92: "(or, undated, recordedDate) >28 d ago"; 28 days ago was 30 October."""
+    facts = facts_of(condition("weakness", onset="2026-10", recorded=recorded))
+    asked = {"recorded_stands_in": stands_in, "undated_counts": undated_counts}
+    assert ask(facts, condition=("weakness",), older_than_days=28, **asked).value is holds
+
+
+@pytest.mark.parametrize(
     ("onset", "recorded", "holds"),
     [(5, None, True), (6, None, False), (None, 5, True), (6, 5, True), (None, 6, False), (None, None, False)],
 )
