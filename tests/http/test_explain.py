@@ -6,6 +6,7 @@ import html
 import json
 import re
 import sqlite3
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from cds_service.store import EVERY, Store, Switch
 from tests.ehr import PUBLIC_URL, Ehr, write_clients
 from tests.http.governed import FEEDBACK, overriding
 from tests.http.stand_in import CALL, check, diagnostics, empty_values, strict_json
+from tests.worked_patients import RULES
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 ANCHOR = date(2026, 11, 2)
@@ -165,8 +167,8 @@ class TestWhatWasKept:
         page = asked.explain(card["uuid"], **HTML)
         assert page.mimetype == "text/html"
         assert "This service keeps no chart" in text_of(page)
-        said = "weakness: weakness that began on or after the first day of the steroid course (or has no onset)"
-        assert f"{said} (value sets: Muscle weakness" in text_of(page)
+        said = tomllib.loads((RULES / "steroid-myopathy" / "rule.toml").read_text())["criteria"]["new_weakness"]["says"]
+        assert f"weakness: {said} (value sets: Muscle weakness" in text_of(page)
         assert "Five chair rises, time) 1 fact" in text_of(page)
 
     def test_what_could_not_be_read_is_neither_so_nor_not_so(self, asked: Asked) -> None:
