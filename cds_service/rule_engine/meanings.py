@@ -81,6 +81,7 @@ def _of_other_rules(criterion: Criterion, knowledge: Knowledge) -> Iterator[str]
     if fired := (*criterion.rule_fired, *criterion.rule_matched):
         yield numbers(fired, knowledge)
     if criterion.not_taken_by:
-        yield f"not what {numbers(criterion.not_taken_by, knowledge)} fired on, or left for a reason that binds other rules too (as said there): B-28, B-69"
+        others = numbers(criterion.not_taken_by, knowledge)
+        yield f"not what {others} fired on, or left for a reason that binds other rules too (as said there): B-28, B-69"
     if criterion.not_silenced_by:
         yield f"not what {numbers(criterion.not_silenced_by, knowledge)} silenced: B-28"
