@@ -139,7 +139,9 @@ def _older(criterion: Criterion) -> Narrow:
 
 
 def _straddles(dated: PartialDate, days: float, as_of: datetime) -> bool:
-    """Some of the days that it can mean are so old and others are not."""
+    """A month or a year of which some days are so old and others are not."""
+    if dated.precision in ("day", "instant"):
+        return False
     return not (dated.older_than_days(days, as_of) or dated.within_days(days, as_of) or dated.is_future(as_of))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from cds_service.coding import NO_SETS
-from cds_service.fhir.datatypes import Coding, Concept
+from cds_service.fhir.datatypes import Coding, Concept, Period
 from cds_service.fhir.reading.codes import DISPLAY_LIMIT
 from cds_service.fhir.reading.identity import reference_of
 from cds_service.fhir.reading.reading import AHEAD, Reading
@@ -49,23 +49,25 @@ def read_encounter(resource: Encounter, full_url: str | None, reading: Reading) 
         end=clock.read(period.end) if period else None,
         reason_sets=codes.all_sets(resource.reason_code),
     )
-    return (entry, *_stays_within(entry, places, reading))
+    dated = [(place, place.period) for place in places if place.period is not None]
+    return (entry, *_stays_within(entry, dated, reading)) if dated else (entry,)
 
 
 def _specialty_of(place: EncounterLocation, reading: Reading) -> frozenset[str]:
     return reading.codes.specialty_named(place.location.display if place.location else None)
 
 
-def _stays_within(entry: VisitEntry, places: Iterable[EncounterLocation], reading: Reading) -> Iterator[VisitEntry]:
+def _stays_within(
+    entry: VisitEntry, dated: Iterable[tuple[EncounterLocation, Period]], reading: Reading
+) -> Iterator[VisitEntry]:
     """The days in a specialty's place that has a period of its own: seven days of intensive care are seven days there.
 
     What the period leaves open is that of the whole stay. A move from bed to bed does not end the days.
     """
     clock, days_of = reading.clock, defaultdict[str, list[_Days]](list)
-    for place in places:
-        period = place.period
-        start = (clock.read(period.start) or entry.start) if period else None
-        if period is not None and start is not None and not clock.is_ahead(start):
+    for place, period in dated:
+        start = clock.read(period.start) or entry.start
+        if start is not None and not clock.is_ahead(start):
             for specialty in _specialty_of(place, reading):
                 days_of[specialty].append((start, clock.read(period.end) or entry.end))
     for specialty, days in days_of.items():
