@@ -56,12 +56,13 @@ def _joined(criterion: Criterion) -> Iterator[str]:
     if criterion.when is not None:
         yield f"that is: {in_words(criterion.when)}"
     counted = [in_words(name) for name in criterion.points]
+    taken_off = " or ".join(map(in_words, criterion.minus))
     if len(counted) == 1:
-        yield f"that is: {counted[0]}"
+        yield f"that is: {counted[0]}" + (f", unless there was found: {taken_off}" if taken_off else "")
     elif counted:
         yield f"{criterion.points_at_least} of: {', '.join(counted)}"
-    if criterion.minus:
-        yield f"less one where it was found: {' or '.join(map(in_words, criterion.minus))}"
+        if taken_off:
+            yield f"less one where it was found: {taken_off}"
 
 
 def _open_orders(criterion: Criterion) -> Iterator[str]:
