@@ -77,13 +77,14 @@ def _with_what_is_shared(*arguments: Any, **named_ones: Any) -> Any:
 
 @ATTACKS.against("T24", replaced(record_reader, "read_record", _with_what_is_shared))
 def the_chart_of_one_patient_is_in_the_answer_of_another(on: Attacked) -> bool:
-    """Fifty patients, eight at a time."""
+    """Fifty patients, eight at a time. A call that a busy store refuses is to show nobody's chart."""
     on.client  # noqa: B018 - made once, before all call
     sign = "wasting{}end"
 
     def other_signs(number: int) -> set[str]:
-        said = on.call(prefetch=named(sign.format(number))).get_data(as_text=True)
-        return set(re.findall(sign.format(r"\d+"), said)) ^ {sign.format(number)}
+        answer = on.call(prefetch=named(sign.format(number)))
+        own = {sign.format(number)} if answer.status_code != 503 else set()
+        return set(re.findall(sign.format(r"\d+"), answer.get_data(as_text=True))) ^ own
 
     with ThreadPoolExecutor(8) as at_once:
         return any(at_once.map(other_signs, range(50)))
