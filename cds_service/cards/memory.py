@@ -149,7 +149,7 @@ def _mark(fact: Fact) -> str:
     """A fact as it counts in a fingerprint: its concept, with the day it began or the limit that it crossed."""
     what = fact.code or fact.label
     match fact.date_kind:
-        case "onset" | "since" | "done" | "seen":
+        case "onset" | "since" | "weekly-since" | "done" | "seen":
             return f"{what} {fact.date}"
         case "measured":
             return f"{what} {fact.threshold}" if fact.threshold else what

@@ -8,7 +8,7 @@ from itertools import islice
 from cds_service.coding import NOWHERE, CodeCertainty
 from cds_service.derive.findings import Finding
 from cds_service.derive.measurements import Measurement
-from cds_service.derive.steroid_courses import DURATION_ASSUMED, Course
+from cds_service.derive.steroid_courses import DURATION_ASSUMED, WEEKLY, Course
 from cds_service.partial_date import PartialDate
 from cds_service.record import (
     MEDICATION_SOURCES,
@@ -174,16 +174,17 @@ def _as_written(entry: ObservationEntry) -> str | None:
 
 
 def course_fact(course: Course) -> Fact:
-    """The dated fact of one course of a steroid."""
+    """The dated fact of one course of a steroid; doses a week or more apart are called averaged (A-05)."""
     mg = course.peq_mg_per_day
     daily = "dose not known" if mg is None else f"{round(mg, 1):g} mg/day prednisone-equivalent"
+    weekly = "weekly-" if WEEKLY in course.flags else ""
     since = "assumed-since" if DURATION_ASSUMED in course.flags else "since"
     return Fact(
         course.references[0],
         course.display,
         _code(course.coding),
         str(course.start),
-        since,
+        weekly + since,
         daily,
         certainty=course.coded,
     )

@@ -176,8 +176,9 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
 
     ``label`` and ``value`` may hold text from the chart: whoever prints them escapes them. ``date`` is as written in
     the chart, ``date_kind`` one of onset, recorded, recorded-onset-as-text (A-45: both are named), measured, since,
-    ordered, done, seen. ``threshold`` is the limit that the value was compared with, in words. ``began`` is what an
-    onset's date means, ``certainty`` how surely a code names it, ``site`` where on the body it is.
+    ordered, done, seen; of a course also assumed-since, weekly-since, weekly-assumed-since. ``threshold`` is the limit
+    that the value was compared with, in words. ``began`` is what an onset's date means, ``certainty`` how surely a code
+    names it, ``site`` where on the body it is.
     """
 
     reference: str

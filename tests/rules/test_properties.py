@@ -379,6 +379,14 @@ def test_no_warning_rests_on_an_entry_that_only_words_name(cases: list[Case]) ->
             assert loud([*others, *worded]) <= loud(others), (case.id, reference)
 
 
+@pytest.mark.parametrize(("id_", "is_said"), [("R11-A05-weekly", True), ("R11-A05-every-six-days", False)])
+def test_doses_a_week_apart_are_said_to_be_averaged(id_: str, is_said: bool) -> None:
+    """A-05: the daily dose of such a course is no dose that anybody takes; the card says so."""
+    case = next(case for case in CASES if case.id == id_)
+    (shown,) = compose(evaluation_of(resources_of(case)), DECK, NO_MEMORY, CardContext(PATIENT_ID)).cards
+    assert (DECK.cards.date_words["weekly-since"] in (shown.detail or "")) is is_said
+
+
 @pytest.mark.parametrize(("id_", "is_said"), [("R25-care-plan-by-word", True), ("R25-care-plan-by-code", False)])
 def test_a_plan_in_words_is_said_to_be_one(id_: str, is_said: bool) -> None:
     """A-43: a plan counts by code or by word; the card says which."""
